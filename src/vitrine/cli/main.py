@@ -1,0 +1,248 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from vitrine.cli.simulate import SimulateGroup
+
+app = typer.Typer(
+    name="vitrine",
+    help="From simulations and tables of materials to predictions that can be checked.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+simulate_app = typer.Typer(cls=SimulateGroup, help="One source alone: make its samples.", no_args_is_help=True)
+app.add_typer(simulate_app, name="simulate")
+
+
+@simulate_app.callback()
+def _simulate() -> None:
+    """Make the samples of one source; `vitrine simulate KIND --help` lists its settings."""
+
+
+store_app = typer.Typer(help="Finished work, kept for resuming.", no_args_is_help=True)
+app.add_typer(store_app, name="store")
+
+Store = Annotated[
+    Optional[Path],  # noqa: UP045 - typer reads this at run time
+    typer.Option("--store", help="folder of the store [default: $VITRINE_STORE or the user's cache]"),
+]
+Workers = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--workers", min=0, help="worker processes; 0 is this process [default: 0 at smoke, else 2]"),
+]
+Sets = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--set", metavar="KEY=VALUE", help="override a setting, e.g. source.specimens=20"),
+]
+ScaleOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--scale", help="smoke (a minute) | demo (minutes) | laptop (an hour) | paper"),
+]
+
+
+@app.command("list")
+def list_parts() -> None:
+    """The studies, scales and parts."""
+    from vitrine.cli.listing import print_list
+
+    print_list()
+
+
+@app.command()
+def init(
+    study: Annotated[str, typer.Argument(help="name of a study, see `vitrine list`")],
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("-o", "--out", help="file to write [default: STUDY.yaml]"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="overwrite the file if it exists")] = False,
+) -> None:
+    """Write the study file of a study, to edit."""
+    from vitrine.errors import InputError
+    from vitrine.study.spec import preset_text
+
+    text = preset_text(study)
+    path = out or Path(f"{study}.yaml")
+    if path.exists() and not force:
+        raise InputError(f"{path} exists; use --force to overwrite it")
+    path.write_text(text, encoding="utf-8")
+    typer.echo(f"wrote {path}; run it with: vitrine run {path} --scale smoke")
+
+
+@app.command()
+def schema() -> None:
+    """The JSON schema of study files, for editors."""
+    import json
+
+    from vitrine.study.schema import study_schema
+
+    typer.echo(json.dumps(study_schema(), indent=1))
+
+
+@app.command()
+def run(
+    study: Annotated[str, typer.Argument(help="name of a study or a study file (.yaml)")],
+    scale: ScaleOption = None,
+    sets: Sets = None,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--out", "-o", help="run folder [default: runs/STUDY-SCALE]"),
+    ] = None,
+    workers: Workers = None,
+    scheduler: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--scheduler", help="a running Dask scheduler, tcp://host:8786"),
+    ] = None,
+    store: Store = None,
+) -> None:
+    """Run a study from source to report; what is finished already is reused."""
+    from rich.console import Console
+
+    from vitrine import face
+    from vitrine.study.spec import load_study
+
+    checked = load_study(study, scale, sets)
+    folder = out or Path("runs") / f"{checked.study}-{checked.scale}"
+    count = workers if workers is not None else (0 if checked.scale == "smoke" else 2)
+    console = Console(file=sys.stdout)
+    face.run(checked, folder, workers=count, scheduler=scheduler, store=store, console=console)
+
+
+@app.command()
+def measure(
+    files: Annotated[list[Path], typer.Argument(help="LAMMPS dumps or data files, extxyz, POSCAR, CIF")],
+    fields: Annotated[str, typer.Option("--fields", help="comma-separated: voronoi, d2min")] = "voronoi",
+    elements: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--elements", help="symbols of atom types 1, 2, ..., e.g. Cu,Zr"),
+    ] = None,
+    cutoff: Annotated[float, typer.Option("--cutoff", min=0.1, help="Å, neighbours in D2min")] = 3.8,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("-o", "--out", help="extxyz file or folder [default: FILE-measured.extxyz]"),
+    ] = None,
+) -> None:
+    """Write per-atom fields beside the columns of a file of your own."""
+    from vitrine.cli.files import measure_files
+
+    measure_files(files, _words(fields), None if elements is None else _words(elements), cutoff, out)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="model folder, e.g. RUN/models/gat")],
+    files: Annotated[list[Path], typer.Argument(help="dumps, extxyz, ... or tables of formulas (.csv)")],
+    direction: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--direction", help="shear direction, repeatable [default: all six]"),
+    ] = None,
+    elements: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--elements", help="symbols of atom types 1, 2, ..., e.g. Cu,Zr"),
+    ] = None,
+    potential: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--potential", help="potential file [default: the one the model was trained with]"),
+    ] = None,
+    relax: Annotated[bool, typer.Option("--relax", help="minimise the configuration first")] = False,
+    formula: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--formula", help="column of formulas [default: found by its name]"),
+    ] = None,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("-o", "--out", help="file or folder to write"),
+    ] = None,
+    store: Store = None,
+) -> None:
+    """Apply a trained model to files of your own."""
+    from vitrine.cli.files import PredictOptions, predict_files
+
+    options = PredictOptions(
+        directions=direction,
+        elements=None if elements is None else _words(elements),
+        potential=potential,
+        relax=relax,
+        formula=formula,
+    )
+    predict_files(model, files, options, out, store)
+
+
+@app.command()
+def report(run_dir: Annotated[Path, typer.Argument(help="run folder")]) -> None:
+    """Make the report again from stored results."""
+    from vitrine.report import render_folder
+
+    typer.echo(f"report: {render_folder(run_dir).resolve()}")
+
+
+@store_app.command("list")
+def store_list(store: Store = None) -> None:
+    """Finished entries."""
+    from vitrine.cli.listing import print_store
+
+    print_store(store)
+
+
+@store_app.command("size")
+def store_size(store: Store = None) -> None:
+    """How much room the store takes."""
+    from vitrine.cli.listing import print_store
+
+    print_store(store, total_only=True)
+
+
+@store_app.command("prune")
+def store_prune(store: Store = None) -> None:
+    """Remove broken and unfinished entries."""
+    from vitrine.campaign.store import Store as Entries
+    from vitrine.campaign.store import default_root
+
+    typer.echo(f"removed {Entries(store or default_root()).prune()} broken or unfinished entries")
+
+
+def _version(value: bool) -> None:
+    if value:
+        import vitrine
+
+        typer.echo(f"vitrine {vitrine.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version and exit")
+    ] = False,
+) -> None:
+    """From simulations and tables of materials to predictions that can be checked."""
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 2 the user's input, 1 ours."""
+    from vitrine.errors import VitrineError
+
+    try:
+        app()
+    except VitrineError as error:
+        typer.echo(f"vitrine: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("vitrine: interrupted; the same command continues where this one stopped", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

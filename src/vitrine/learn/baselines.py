@@ -1,0 +1,226 @@
+"""Trivial and classical models: chance, mean, and scikit-learn estimators kept with skops."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from vitrine.errors import DataError
+from vitrine.learn.protocol import ModelPart
+
+if TYPE_CHECKING:
+    from vitrine.samples import Examples
+    from vitrine.tasks import Progress
+
+ESTIMATOR = "model.skops"
+CONSTANT = "constant.json"
+_TRUSTED_PACKAGES = ("sklearn.", "numpy.", "scipy.")
+
+
+class Chance(ModelPart):
+    """Uniform random scores: what a model that knows nothing gets."""
+
+    kind: Literal["chance"] = "chance"
+    targets: ClassVar[frozenset[str]] = frozenset({"binary"})
+    summary: ClassVar[str] = "uniform random scores"
+
+    def build(self, target: str, seed: int) -> ConstantModel:
+        """The model; its scores depend on the seed alone."""
+        return ConstantModel(seed, random=True)
+
+
+class Mean(ModelPart):
+    """The mean of the training targets, whatever the features."""
+
+    kind: Literal["mean"] = "mean"
+    summary: ClassVar[str] = "the mean of the training targets"
+
+    def build(self, target: str, seed: int) -> ConstantModel:
+        """The model."""
+        return ConstantModel(seed, random=False)
+
+
+class ConstantModel:
+    """Predicts without looking at the features."""
+
+    def __init__(self, seed: int, random: bool) -> None:
+        self._seed, self._random, self._mean = seed, random, 0.0
+
+    def fit(self, train: Examples, validation: Examples | None, progress: Progress) -> Self:
+        """Keep the mean of the targets."""
+        assert train.target is not None
+        self._mean = float(train.target.mean(dtype=np.float64))
+        return self
+
+    def predict(self, examples: Examples) -> NDArray[np.float64]:
+        """The mean, or random scores in [0, 1)."""
+        if self._random:
+            return np.random.default_rng(self._seed).random(examples.n_rows)
+        return np.full(examples.n_rows, self._mean)
+
+    def save(self, folder: Path) -> None:
+        """Write ``constant.json``."""
+        (folder / CONSTANT).write_text(json.dumps({"mean": self._mean}), encoding="utf-8")
+
+    def load(self, folder: Path) -> Self:
+        """Read ``constant.json``."""
+        self._mean = float(json.loads((folder / CONSTANT).read_text(encoding="utf-8"))["mean"])
+        return self
+
+    def describe(self) -> dict[str, Any]:
+        """One number at most."""
+        return {"parameters": 0 if self._random else 1}
+
+
+class Ridge(ModelPart):
+    """Linear least squares with an L2 penalty chosen by leave-one-out among ``alphas``."""
+
+    kind: Literal["ridge"] = "ridge"
+    alphas: tuple[float, ...] = Field(
+        (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0), min_length=1, description="penalties to choose from"
+    )
+    targets: ClassVar[frozenset[str]] = frozenset({"value"})
+    summary: ClassVar[str] = "linear least squares with an L2 penalty"
+
+    def build(self, target: str, seed: int) -> SklearnModel:
+        """The model, on standardised features."""
+        from sklearn.linear_model import RidgeCV
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        return SklearnModel(make_pipeline(StandardScaler(), RidgeCV(alphas=np.array(self.alphas))), target)
+
+
+class Logistic(ModelPart):
+    """Logistic regression on standardised features, classes weighted equally."""
+
+    kind: Literal["logistic"] = "logistic"
+    penalty: float = Field(1.0, gt=0, description="inverse strength C of the L2 penalty")
+    targets: ClassVar[frozenset[str]] = frozenset({"binary"})
+    summary: ClassVar[str] = "logistic regression with balanced classes"
+
+    def build(self, target: str, seed: int) -> SklearnModel:
+        """The model."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        fit = LogisticRegression(C=self.penalty, class_weight="balanced", max_iter=1000)
+        return SklearnModel(make_pipeline(StandardScaler(), fit), target)
+
+
+class RandomForest(ModelPart):
+    """Averaged randomised trees."""
+
+    kind: Literal["random-forest"] = "random-forest"
+    trees: int = Field(200, ge=1, description="number of trees")
+    max_features: float = Field(0.33, gt=0, le=1, description="fraction of the features tried per split")
+    min_samples_leaf: int = Field(1, ge=1, description="rows in a leaf, at least")
+    summary: ClassVar[str] = "random forest"
+
+    def build(self, target: str, seed: int) -> SklearnModel:
+        """The model."""
+        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+        shared: dict[str, Any] = {
+            "n_estimators": self.trees,
+            "max_features": self.max_features,
+            "min_samples_leaf": self.min_samples_leaf,
+            "random_state": seed,
+            "n_jobs": 1,
+        }
+        if target == "binary":
+            return SklearnModel(RandomForestClassifier(class_weight="balanced", **shared), target)
+        return SklearnModel(RandomForestRegressor(**shared), target)
+
+
+class GradientBoosting(ModelPart):
+    """Histogram gradient boosting, classes weighted equally."""
+
+    kind: Literal["gradient-boosting"] = "gradient-boosting"
+    iterations: int = Field(200, ge=1, description="trees, at most")
+    learning_rate: float = Field(0.05, gt=0, description="shrinkage of each tree")
+    max_leaf_nodes: int = Field(15, ge=2, description="leaves of a tree")
+    l2: float = Field(1.0, ge=0, description="L2 penalty on leaf values")
+    summary: ClassVar[str] = "histogram gradient boosting"
+
+    def build(self, target: str, seed: int) -> SklearnModel:
+        """The model."""
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+        shared: dict[str, Any] = {
+            "max_iter": self.iterations,
+            "learning_rate": self.learning_rate,
+            "max_leaf_nodes": self.max_leaf_nodes,
+            "l2_regularization": self.l2,
+            "early_stopping": False,
+            "random_state": seed,
+        }
+        if target == "binary":
+            return SklearnModel(HistGradientBoostingClassifier(class_weight="balanced", **shared), target)
+        return SklearnModel(HistGradientBoostingRegressor(**shared), target)
+
+
+class SklearnModel:
+    """A scikit-learn estimator on the rows of the examples."""
+
+    def __init__(self, estimator: Any, target: str) -> None:
+        self._estimator, self._target = estimator, target
+
+    def fit(self, train: Examples, validation: Examples | None, progress: Progress) -> Self:
+        """Fit on the training rows; what validates is left alone."""
+        from threadpoolctl import threadpool_limits
+
+        assert train.target is not None
+        target = train.target.astype(np.int64 if self._target == "binary" else np.float64)
+        with threadpool_limits(1):
+            self._estimator.fit(train.features, target)
+        return self
+
+    def predict(self, examples: Examples) -> NDArray[np.float64]:
+        """Probability of class 1, or the value."""
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):
+            if self._target != "binary":
+                return np.asarray(self._estimator.predict(examples.features), dtype=np.float64)
+            scores = np.asarray(self._estimator.predict_proba(examples.features), dtype=np.float64)
+        if scores.shape[1] == 1:  # one class in training
+            return np.full(len(scores), float(self._estimator.classes_[0]))
+        return scores[:, 1]
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.skops``."""
+        from skops.io import dump
+
+        dump(self._estimator, folder / ESTIMATOR)
+
+    def load(self, folder: Path) -> Self:
+        """Read ``model.skops``; nothing but scikit-learn, numpy and scipy types is accepted.
+
+        Raises
+        ------
+        DataError: the file holds other types, or is no skops file.
+        """
+        from skops.io import get_untrusted_types, load
+
+        path = folder / ESTIMATOR
+        try:
+            types = get_untrusted_types(file=path)
+            strange = [name for name in types if not name.startswith(_TRUSTED_PACKAGES)]
+            if strange:
+                raise DataError(f"{path} holds types that are not loaded: {', '.join(strange)}")
+            self._estimator = load(path, trusted=types)
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{path} is not a scikit-learn model written by vitrine: {error}") from error
+        return self
+
+    def describe(self) -> dict[str, Any]:
+        """The estimator's name."""
+        last = self._estimator[-1] if hasattr(self._estimator, "steps") else self._estimator
+        return {"estimator": type(last).__name__}

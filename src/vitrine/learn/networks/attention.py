@@ -1,0 +1,33 @@
+"""Graph attention network for one score per node."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import GATConv
+
+
+class AttentionNetwork(nn.Module):
+    """Attention layers with Mish, then two fully connected layers to one logit per node.
+
+    Parameters
+    ----------
+    n_features: columns of the node features. layers, width, heads: L, M, N; heads are
+        concatenated, so inner layers are ``width * heads`` wide.
+    """
+
+    def __init__(self, n_features: int, layers: int, width: int, heads: int) -> None:
+        super().__init__()
+        inner = width * heads
+        inputs = [n_features] + [inner] * (layers - 1)
+        self.attention = nn.ModuleList([GATConv(size, width, heads=heads) for size in inputs])
+        self.readout = nn.Sequential(nn.Linear(inner + n_features, inner), nn.Mish(), nn.Linear(inner, 1))
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        """x (n_nodes, n_features), edge_index (2, n_edges) neighbour -> centre; logits (n_nodes,)."""
+        hidden = x
+        for layer in self.attention:
+            hidden = nn.functional.mish(layer(hidden, edge_index))
+        # the node's own features skip the smoothing of the attention layers
+        logits: Tensor = self.readout(torch.cat([hidden, x], dim=1)).squeeze(-1)
+        return logits

@@ -1,0 +1,84 @@
+"""What every model is: fit and predict on examples, save and load without pickles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitrine.parts import Part
+from vitrine.samples import Examples
+from vitrine.tasks import Progress
+
+WEIGHTS = "weights.safetensors"
+SCALER = "scaling.json"
+
+
+class Model(Protocol):
+    """A model behind one pair of verbs, network or not."""
+
+    def fit(self, train: Examples, validation: Examples | None, progress: Progress) -> Self:
+        """Learn from the training examples; the validation examples choose when to stop."""
+        ...
+
+    def predict(self, examples: Examples) -> NDArray[np.float64]:
+        """``(n_rows,)`` float64: probability of class 1, or the value in the target's unit."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted state into ``folder``."""
+        ...
+
+    def load(self, folder: Path) -> Self:
+        """Read what :meth:`save` wrote."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-able facts about the fitted model: parameters, epochs, seconds."""
+        ...
+
+
+class ModelPart(Part):
+    """Settings of a model; :meth:`build` makes an unfitted one."""
+
+    takes: ClassVar[frozenset[str]] = frozenset({"vectors", "graphs"})
+    targets: ClassVar[frozenset[str]] = frozenset({"binary", "value"})
+
+    def build(self, target: str, seed: int) -> Model:
+        """An unfitted model for this kind of target (``binary`` or ``value``)."""
+        raise NotImplementedError
+
+
+class Scaler:
+    """Standardises columns by mean and spread of the training rows; constants stay 0."""
+
+    def __init__(self, mean: NDArray[np.float64], spread: NDArray[np.float64]) -> None:
+        self.mean, self.spread = mean, spread
+
+    @classmethod
+    def of(cls, features: NDArray[Any]) -> Self:
+        """Scaler of these ``(n_rows, n_features)``."""
+        wide = np.asarray(features, dtype=np.float64)
+        spread = wide.std(axis=0)
+        return cls(wide.mean(axis=0), np.where(spread > 1e-12, spread, 1.0))
+
+    def __call__(self, features: NDArray[Any]) -> NDArray[np.float32]:
+        """Scaled float32 features."""
+        scaled: NDArray[np.float32] = ((features - self.mean) / self.spread).astype(np.float32)
+        return scaled
+
+    def inverse(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Back to the original scale."""
+        back: NDArray[np.float64] = np.asarray(values, dtype=np.float64) * self.spread + self.mean
+        return back
+
+    def as_dict(self) -> dict[str, list[float]]:
+        """JSON-able form."""
+        return {"mean": self.mean.tolist(), "spread": self.spread.tolist()}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, list[float]]) -> Self:
+        """Read :meth:`as_dict`."""
+        return cls(np.asarray(data["mean"], dtype=float), np.asarray(data["spread"], dtype=float))

@@ -1,0 +1,63 @@
+"""The label of the first shear transformation: which atoms took part in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from vitrine.errors import DataError
+from vitrine.parts import Part
+from vitrine.units import Angstrom, SquareAngstrom
+
+if TYPE_CHECKING:
+    from vitrine.samples import Samples
+
+
+class FirstEvent(Part):
+    """1 for atoms of connected groups whose D2min exceeds a threshold at the event step.
+
+    Groups are connected through neighbours in the unsheared configuration. The event step itself
+    was found by the simulation and does not move with ``threshold``.
+    """
+
+    kind: Literal["first-event"] = "first-event"
+    threshold: SquareAngstrom = Field(0.1, description="Å^2 of D2min over the event step")
+    min_cluster: int = Field(3, ge=1, description="connected atoms that make a group")
+    cutoff: Angstrom = Field(3.8, description="Å, what connects two atoms")
+
+    takes: ClassVar[str] = "atoms"
+    makes: ClassVar[Literal["binary", "value"]] = "binary"
+    unit: ClassVar[str | None] = None
+    severity_label: ClassVar[str] = "D2min [Å²]"
+    summary: ClassVar[str] = "atoms that take part in the first shear transformation (D2min)"
+
+    def citations(self) -> tuple[str, ...]:
+        """Falk & Langer 1998."""
+        return ("10.1103/PhysRevE.57.7192",)
+
+    def targets(self, samples: Samples) -> list[Any]:
+        """One (n_atoms,) float32 array of 0 and 1 per sample."""
+        import numpy as np
+
+        from vitrine.physics.d2min import event_atoms
+        from vitrine.physics.neighbours import neighbours_within
+
+        bonds: dict[str, Any] = {}
+        targets = []
+        for atoms, name, group in zip(samples.items, samples.ids, samples.groups, strict=True):
+            if "d2min" not in atoms.arrays:
+                raise DataError(f"{name} has no per-atom field d2min, which the label needs")
+            if group not in bonds:
+                bonds = {group: neighbours_within(atoms.positions, np.asarray(atoms.cell), self.cutoff)}
+            moved = event_atoms(
+                atoms.arrays["d2min"], bonds[group], threshold=self.threshold, min_cluster=self.min_cluster
+            )
+            targets.append(moved.astype(np.float32))
+        return targets
+
+    def severity(self, samples: Samples) -> list[Any] | None:
+        """D2min itself [Å^2], for plots against it."""
+        import numpy as np
+
+        return [atoms.arrays["d2min"].astype(np.float32) for atoms in samples.items]

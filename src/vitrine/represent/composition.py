@@ -1,0 +1,82 @@
+"""A formula as the fractions of its elements."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from vitrine.errors import DataError
+from vitrine.parts import Part
+from vitrine.samples import Examples, Samples
+from vitrine.tasks import Compute
+
+
+class ElementalFractions(Part):
+    """Atomic fractions by element, ``(n, 86) float32`` for ElemNet's list, ``(n, 118)`` for all.
+
+    A row sums to one and does not depend on the order of the elements in the formula or on its
+    scale (``Fe2O3`` is ``O6Fe4``). No physical property of an element enters, only its identity;
+    that is what sets it apart from Magpie statistics.
+    """
+
+    summary: ClassVar[str] = "fractions of 86 (ElemNet) or all elements in a formula"
+    version: ClassVar[int] = 1
+    takes: ClassVar[str] = "formulas"
+    makes: ClassVar[str] = "vectors"
+
+    kind: Literal["elemental-fractions"] = "elemental-fractions"
+    elements: Literal["elemnet", "all"] = Field(
+        "elemnet",
+        description="the 86 elements of ElemNet (H to Pu without He, Ne, Ar, Po, At, Rn, Fr, Ra) or all 118",
+    )
+
+    def feature_labels(self) -> tuple[str, ...]:
+        """Symbols of the elements, by atomic number."""
+        from vitrine.physics.formulas import ALL_ELEMENTS, ELEMENTNET_86
+
+        return ELEMENTNET_86 if self.elements == "elemnet" else ALL_ELEMENTS
+
+    def citations(self) -> tuple[str, ...]:
+        """ElemNet (Jha et al. 2018)."""
+        return ("doi:10.1038/s41598-018-35934-y",)
+
+    def build(self, samples: Samples, compute: Compute) -> Examples:
+        """One row per formula; nothing is worth storing, so ``compute`` is not called.
+
+        Raises
+        ------
+        DataError: a formula holds an element outside the list; the row is named.
+        """
+        from vitrine.physics.formulas import fractions
+
+        formulas = list(samples.items["formula"])
+        self._check(samples.ids, formulas)
+        features = fractions(formulas, self.feature_labels(), names=samples.ids)
+        return Examples(
+            makes=self.makes,
+            target_kind="value",
+            ids=samples.ids,
+            groups=samples.groups,
+            features=features.astype(np.float32),
+            feature_labels=self.feature_labels(),
+            starts=np.arange(len(samples) + 1, dtype=np.int64),
+        )
+
+    def _check(self, ids: tuple[str, ...], formulas: list[str]) -> None:
+        from vitrine.physics.formulas import parse_formula
+
+        known = frozenset(self.feature_labels())
+        outside: dict[str, list[str]] = {}
+        for name, text in zip(ids, formulas, strict=True):
+            missing = [symbol for symbol in parse_formula(text) if symbol not in known]
+            if missing:
+                outside[name] = missing
+        if outside:
+            name, missing = next(iter(outside.items()))
+            raise DataError(
+                f"{name}: {formulas[ids.index(name)]!r} holds {', '.join(missing)}, which ElemNet's list of "
+                f"{len(known)} elements lacks ({len(outside):,} such rows); set representation.elements=all "
+                "or leave these rows out"
+            )

@@ -1,0 +1,179 @@
+"""Atoms as nodes, Voronoi neighbours as edges, cheap physical quantities as features."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from vitrine.errors import DataError, StudyError
+from vitrine.parts import Part
+from vitrine.tasks import Compute, Task
+from vitrine.units import Angstrom
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from vitrine.samples import Examples, Samples
+
+STRESS_LABELS = ("s11", "s22", "s33", "s12", "s23", "s31")
+_PAPER_ORDER = ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (2, 0))
+
+
+class VoronoiGraph(Part):
+    """One graph per specimen and load direction (Lee & Ryu 2022, doi:10.3389/fmats.2022.874339).
+
+    Stored per specimen: Voronoi volumes, indices and neighbours. The view of a direction turns
+    the stress tensors so that every direction becomes the same canonical shear.
+    """
+
+    kind: Literal["voronoi-graph"] = "voronoi-graph"
+    features: Literal["cheap"] = Field(
+        "cheap",
+        description="cheap: type (one per element), icosahedron or not (2), Voronoi volume, energy, stress (6)",
+    )
+    elements: tuple[str, ...] = Field(("Cu", "Zr"), description="elements of the one-hot type, in order")
+    icosahedron_centre: str = Field("Cu", description="element whose <0,0,12,0> polyhedra are marked")
+    relative_face_threshold: float = Field(
+        0.01, ge=0, lt=1, description="faces below this fraction of the cell's surface are ignored"
+    )
+    edge_threshold: Angstrom = Field(0.1, description="Å, edges below it do not count")
+    backend: Literal["scipy", "ovito"] = Field("scipy", description="who tessellates")
+
+    takes: ClassVar[str] = "atoms"
+    makes: ClassVar[str] = "graphs"
+    needs_fields: ClassVar[tuple[str, ...]] = ("energy", "stress")
+    directional: ClassVar[bool] = True
+    summary: ClassVar[str] = "Voronoi neighbours as graph; type, icosahedron, volume, energy, stress"
+
+    def citations(self) -> tuple[str, ...]:
+        """The paper and Voro++ / Qhull."""
+        return ("10.3389/fmats.2022.874339", "10.1145/235815.235821")
+
+    def feature_labels(self) -> tuple[str, ...]:
+        """Names of the columns of the feature matrix, with units."""
+        types = tuple(f"is {element}" for element in self.elements)
+        stress = tuple(f"{label} [GPa]" for label in STRESS_LABELS)
+        return (*types, "icosahedron", "not icosahedron", "Voronoi volume [Å³]", "energy [eV]", *stress)
+
+    def build(self, samples: Samples, compute: Compute) -> Examples:
+        """Graphs of all samples, without target.
+
+        Raises
+        ------
+        DataError: an element or a per-atom field is missing, or a tessellation failed.
+        """
+        import numpy as np
+
+        from vitrine.samples import Examples
+
+        tasks = {name: self._task(atoms, name) for name, atoms in self._structures(samples).items()}
+        outcomes = compute(list(tasks.values()))
+        stored = {}
+        for name, outcome in zip(tasks, outcomes, strict=True):
+            if outcome.folder is None:
+                raise DataError(f"no Voronoi cells for {name}: {outcome.error}")
+            with np.load(outcome.folder / "voronoi.npz", allow_pickle=False) as file:
+                stored[name] = {key: file[key] for key in file.files}
+        features, edges, starts, edge_starts = [], [], [0], [0]
+        for atoms, name in zip(samples.items, samples.ids, strict=True):
+            cells = stored[_structure_key(atoms)]
+            features.append(self.view(atoms, cells, name))
+            edges.append(cells["neighbours"] + starts[-1])
+            starts.append(starts[-1] + len(atoms))
+            edge_starts.append(edge_starts[-1] + edges[-1].shape[1])
+        return Examples(
+            makes=self.makes,
+            target_kind="binary",
+            ids=samples.ids,
+            groups=samples.groups,
+            features=np.concatenate(features).astype(np.float32),
+            feature_labels=self.feature_labels(),
+            starts=np.array(starts, dtype=np.int64),
+            edges=np.concatenate(edges, axis=1).astype(np.int64),
+            edge_starts=np.array(edge_starts, dtype=np.int64),
+        )
+
+    def view(self, atoms: Atoms, cells: dict[str, Any], name: str) -> Any:
+        """(n_atoms, n_features) float64 for the load direction in ``atoms.info["direction"]``."""
+        import numpy as np
+
+        from vitrine.physics.rotation import canonical_rotation, rotate_tensor, voigt_to_matrix
+        from vitrine.units import EV_PER_CUBIC_ANGSTROM_IN_GPA
+
+        missing = [field for field in self.needs_fields if field not in atoms.arrays]
+        if missing:
+            raise DataError(f"{name} has no per-atom field {' and '.join(missing)}")
+        symbols = np.array(atoms.get_chemical_symbols())
+        strange = sorted(set(symbols) - set(self.elements))
+        if strange:
+            raise DataError(
+                f"{name} holds {', '.join(strange)}, but this representation knows {', '.join(self.elements)}; "
+                "name the elements of the types (--elements) or set representation.elements"
+            )
+        types = symbols[:, None] == np.array(self.elements)
+        centre = cells["icosahedral"] & (symbols == self.icosahedron_centre)
+        volume = cells["volume"]
+        stress = voigt_to_matrix(np.asarray(atoms.arrays["stress"], dtype=np.float64))
+        stress = rotate_tensor(canonical_rotation(atoms.info["direction"]), stress)
+        components = np.stack([stress[:, a, b] for a, b in _PAPER_ORDER], axis=1)
+        components = components / volume[:, None] * EV_PER_CUBIC_ANGSTROM_IN_GPA
+        return np.column_stack([types, centre, ~centre, volume, atoms.arrays["energy"], components])
+
+    def _structures(self, samples: Samples) -> dict[str, Atoms]:
+        """Each configuration once: the directions of a specimen share their Voronoi cells."""
+        if samples.kind != self.takes:
+            raise StudyError(f"{self.kind} takes {self.takes}, not {samples.kind}")
+        return {_structure_key(atoms): atoms for atoms in samples.items}
+
+    def _task(self, atoms: Atoms, key: str) -> Task:
+        import numpy as np
+
+        settings = {
+            "relative_face_threshold": self.relative_face_threshold,
+            "edge_threshold": self.edge_threshold,
+            "backend": self.backend,
+        }
+        return Task(
+            label=str(atoms.info.get("group", key[:12])),
+            kind="features",
+            recipe={"version": self.version, "structure": key, **settings},
+            function=store_voronoi,
+            arguments={"positions": atoms.positions, "cell": np.asarray(atoms.cell), **settings},
+        )
+
+
+def _structure_key(atoms: Atoms) -> str:
+    import numpy as np
+
+    total = hashlib.sha256()
+    for array in (atoms.positions, np.asarray(atoms.cell), atoms.numbers):
+        total.update(np.ascontiguousarray(array, dtype=np.float64).tobytes())
+    return total.hexdigest()
+
+
+def store_voronoi(
+    folder: Path,
+    inputs: Sequence[Path],
+    progress: Callable[[float], None],
+    *,
+    positions: Any,
+    cell: Any,
+    **settings: Any,
+) -> None:
+    """Write ``voronoi.npz``: volume (n,) Å^3, index (n, 4), icosahedral (n,), neighbours (2, n_edges)."""
+    import numpy as np
+
+    from vitrine.physics.voronoi import icosahedral, voronoi
+
+    cells = voronoi(positions, cell, **settings)
+    np.savez(
+        folder / "voronoi.npz",
+        volume=cells.volume,
+        index=cells.index,
+        icosahedral=icosahedral(cells.index, cells.n_faces),
+        neighbours=cells.neighbours,
+    )

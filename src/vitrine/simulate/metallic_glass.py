@@ -1,0 +1,231 @@
+"""Metallic glasses by LAMMPS: one task per quenched specimen, one per specimen and direction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from vitrine.parts import Part
+from vitrine.samples import Samples
+from vitrine.tasks import Compute, Outcome, Task
+from vitrine.units import (
+    Angstrom,
+    EvPerAngstrom,
+    Kelvin,
+    KelvinPerSecond,
+    Picoseconds,
+    SquareAngstrom,
+    Strain,
+)
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+Direction = Literal["xy", "yz", "xz", "-xy", "-yz", "-xz"]
+
+
+class MetallicGlass(Part):
+    """Melt, quench, minimise, then shear athermally in each direction to the first event."""
+
+    kind: Literal["metallic-glass"] = "metallic-glass"
+    specimens: int = Field(24, ge=1, description="number of independent specimens")
+    first_seed: int = Field(1, ge=1, description="seed of the first specimen; the next ones count up")
+    atoms: int = Field(500, ge=32, description="atoms in a specimen")
+    elements: tuple[str, ...] = Field(("Cu", "Zr"), description="chemical symbols")
+    fractions: tuple[float, ...] = Field((0.64, 0.36), description="atomic fractions of the elements")
+    potential: str = Field(
+        "CuZr_mm.eam.fs", description="eam/fs or eam/alloy file: a path, or one that ships with LAMMPS"
+    )
+    melt_temperature: Kelvin = Field(2000.0, description="K")
+    melt_time: Picoseconds = Field(50.0, description="ps in the melt")
+    quench_rate: KelvinPerSecond = Field(
+        1e13, description="K/s; above 1e13 half the sample yields in one avalanche"
+    )
+    final_temperature: Kelvin = Field(300.0, description="K, then minimised")
+    timestep: Picoseconds = Field(0.002, description="ps")
+    directions: tuple[Direction, ...] = Field(
+        ("xy", "yz", "xz", "-xy", "-yz", "-xz"), min_length=1, description="shear directions"
+    )
+    strain_step: Strain = Field(1e-4, description="strain between two minimisations")
+    max_strain: Strain = Field(0.06, description="strain at which a direction without event is given up")
+    force_tolerance: EvPerAngstrom = Field(
+        1e-4, description="eV/Å; the event moves to larger strain above 1e-4"
+    )
+    event_threshold: SquareAngstrom = Field(
+        0.1, description="Å^2 of D2min over one step that makes an event; labels may use another threshold"
+    )
+    min_cluster: int = Field(3, ge=1, description="connected atoms that make an event")
+    cutoff: Angstrom = Field(3.8, description="Å, neighbours in D2min")
+
+    yields: ClassVar[str] = "atoms"
+    summary: ClassVar[str] = "quench and shear metallic glasses with LAMMPS"
+    not_determining: ClassVar[frozenset[str]] = frozenset({"specimens", "first_seed", "directions"})
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MetallicGlass:
+        if len(self.elements) != len(self.fractions):
+            raise ValueError("elements and fractions must have the same length")
+        if min(self.fractions) <= 0:
+            raise ValueError("fractions must be positive")
+        if self.final_temperature >= self.melt_temperature:
+            raise ValueError("final_temperature must be below melt_temperature")
+        return self
+
+    def citations(self) -> tuple[str, ...]:
+        """DOIs: the protocol, LAMMPS, and the default potential."""
+        return ("10.3389/fmats.2022.874339", "10.1016/j.cpc.2021.108171", "10.1063/1.2769157")
+
+    def specimen_id(self, seed: int) -> str:
+        """``cu64zr36-n500-q1e13-s0001``."""
+        total = sum(self.fractions)
+        alloy = "".join(
+            f"{element.lower()}{100 * fraction / total:.0f}"
+            for element, fraction in zip(self.elements, self.fractions, strict=True)
+        )
+        rate = f"{self.quench_rate:.3g}".replace("e+", "e")
+        return f"{alloy}-n{self.atoms}-q{rate}-s{seed:04d}"
+
+    def tasks(self) -> list[Task]:
+        """One task per specimen and direction; each needs the quench of its specimen."""
+        from vitrine.physics import glass
+        from vitrine.physics.lammps import engine_version, pair_commands, potential_hash
+
+        pair_commands(self.potential, self.elements)  # wrong potentials are refused before any work
+        force_field = {"potential": self.potential, "elements": list(self.elements)}
+        # the name of the file does not matter, what is in it does
+        engine = {
+            "potential": potential_hash(self.potential),
+            "elements": list(self.elements),
+            "lammps": engine_version(),
+        }
+        melt = {
+            "atoms": self.atoms,
+            "fractions": list(self.fractions),
+            "melt_temperature": self.melt_temperature,
+            "melt_time": self.melt_time,
+            "quench_rate": self.quench_rate,
+            "final_temperature": self.final_temperature,
+            "timestep": self.timestep,
+        }
+        load = {
+            "strain_step": self.strain_step,
+            "max_strain": self.max_strain,
+            "force_tolerance": self.force_tolerance,
+            "threshold": self.event_threshold,
+            "min_cluster": self.min_cluster,
+            "cutoff": self.cutoff,
+        }
+        tasks = []
+        for seed in range(self.first_seed, self.first_seed + self.specimens):
+            name = self.specimen_id(seed)
+            quenched = Task(
+                label=name,
+                kind="quench",
+                recipe={"version": self.version, "seed": seed, **engine, **melt},
+                function=glass.quench,
+                arguments={"seed": seed, **force_field, **melt},
+            )
+            tasks += [
+                Task(
+                    label=f"{name}/{direction}",
+                    kind="shear",
+                    recipe={"version": self.version, "direction": direction, **engine, **load},
+                    function=glass.shear,
+                    arguments={"direction": direction, **force_field, **load},
+                    needs=(quenched,),
+                )
+                for direction in self.directions
+            ]
+        return tasks
+
+    def samples(self, outcomes: Sequence[Outcome]) -> Samples:
+        """One sample per specimen and direction that has an event; the others are left out."""
+        items: list[Atoms] = []
+        left_out: dict[str, str] = {}
+        for outcome in outcomes:
+            if outcome.folder is None:
+                left_out[outcome.label] = outcome.error or "failed"
+                continue
+            event = json.loads((outcome.folder / "event.json").read_text(encoding="utf-8"))
+            if not event["found"]:
+                left_out[outcome.label] = f"no event up to strain {self.max_strain:g}"
+                continue
+            with np.load(outcome.folder / "event.npz", allow_pickle=False) as file:
+                field = file["d2min"]
+            specimen = outcome.inputs[0] / "specimen.npz"
+            items.append(_atoms(specimen, self.elements, outcome.label, event, field))
+        return glass_samples(items, self.about(), left_out)
+
+    def export(self, out: Path, compute: Compute) -> Iterator[str]:
+        """Simulate what ``out`` (.h5) does not hold yet and add it; yields lines for the user.
+
+        Raises
+        ------
+        DataError: ``out`` is another kind of file, or was made with other settings.
+        """
+        from vitrine.simulate.released import check_same_settings, released_ids, write_released
+
+        check_same_settings(out, self.about(), self.not_determining)
+        there = released_ids(out)
+        tasks = [task for task in self.tasks() if task.label not in there]
+        yield f"{len(there)} samples are in {out} already, {len(tasks)} to make"
+        samples = self.samples(compute(tasks))
+        write_released(out, samples)
+        for name, reason in samples.left_out.items():
+            yield f"left out: {name}: {reason}"
+        yield f"wrote {len(samples)} samples to {out}"
+
+    def about(self) -> dict[str, Any]:
+        """Provenance: the settings, the potential's hash and LAMMPS's version."""
+        from vitrine.physics.lammps import engine_version, potential_hash
+
+        return {
+            **self.model_dump(mode="json"),
+            "potential_sha256": potential_hash(self.potential),
+            "lammps": engine_version(),
+        }
+
+
+def _atoms(path: Path, elements: Sequence[str], label: str, event: dict[str, Any], field: Any) -> Atoms:
+    from ase import Atoms
+
+    from vitrine.physics.glass import load_configuration
+
+    found = load_configuration(path)
+    atoms = Atoms(
+        symbols=[elements[t - 1] for t in found.types], positions=found.positions, cell=found.cell, pbc=True
+    )
+    atoms.arrays["energy"] = found.energy
+    atoms.arrays["stress"] = found.stress
+    atoms.arrays["d2min"] = np.asarray(field, dtype=np.float64)
+    specimen, direction = label.split("/")
+    atoms.info |= {
+        "id": label,
+        "group": specimen,
+        "direction": direction,
+        "event_strain": round(float(event["strain"]), 12),
+        "event_atoms": int(event["atoms"]),
+    }
+    return atoms
+
+
+def glass_samples(items: list[Atoms], about: dict[str, Any], left_out: dict[str, str]) -> Samples:
+    """Samples of sheared glasses.
+
+    Each :class:`ase.Atoms` has arrays ``energy`` (n,) eV, ``stress`` (n, 6) eV (stress times
+    volume, Voigt xx yy zz yz xz xy, tension positive), ``d2min`` (n,) Å^2 of the event step, and
+    info ``id``, ``group``, ``direction``, ``event_strain``, ``event_atoms``.
+    """
+    return Samples(
+        kind="atoms",
+        items=items,
+        ids=tuple(atoms.info["id"] for atoms in items),
+        groups=tuple(atoms.info["group"] for atoms in items),
+        about=about,
+        left_out=left_out,
+    )

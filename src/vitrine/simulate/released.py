@@ -1,0 +1,211 @@
+"""Released sets of sheared glasses: HDF5 files that ship with the package, or a user's own.
+
+Layout: ``/specimens/<id>`` holds ``positions`` (n, 3) float64 Å, ``cell`` (3, 3), ``numbers`` (n,) uint8,
+``energy`` (n,) float32 eV, ``stress`` (n, 6) float32 eV and, below ``directions/<direction>``,
+``d2min`` (n,) float32 Å^2 with attributes ``event_strain`` and ``event_atoms``. Attributes of the
+file say how it was made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from vitrine.errors import DataError, did_you_mean
+from vitrine.parts import Part
+from vitrine.samples import Samples, hash_file
+from vitrine.simulate.metallic_glass import glass_samples
+from vitrine.tasks import Outcome, Task
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+FORMAT = "vitrine sheared glasses 1"
+
+
+class ReleasedGlass(Part):
+    """Specimens that were quenched and sheared before; nothing is simulated."""
+
+    kind: Literal["released-glass"] = "released-glass"
+    name: str = Field(
+        "cu64zr36-n500", description="name of a set that ships with vitrine, or path of an .h5 file"
+    )
+    specimens: int | None = Field(None, ge=1, description="use the first specimens only; all by default")
+
+    yields: ClassVar[str] = "atoms"
+    summary: ClassVar[str] = "glass specimens that ship with vitrine, sheared to their first events"
+
+    def citations(self) -> tuple[str, ...]:
+        """DOIs: the protocol, LAMMPS, and the potential."""
+        return ("10.3389/fmats.2022.874339", "10.1016/j.cpc.2021.108171", "10.1063/1.2769157")
+
+    def recipe(self) -> dict[str, Any]:
+        """The set's content, not its name."""
+        return {
+            "part": type(self).__name__,
+            "version": self.version,
+            "sha256": hash_file(find_released(self.name)),
+            "specimens": self.specimens,
+        }
+
+    def tasks(self) -> list[Task]:
+        """Nothing to compute."""
+        return []
+
+    def samples(self, outcomes: Sequence[Outcome]) -> Samples:
+        """One sample per specimen and direction."""
+        return read_released(find_released(self.name), self.specimens)
+
+
+def released_names() -> list[str]:
+    """Names of the sets that ship with the package."""
+    return sorted(path.stem for path in _folder().glob("*.h5"))
+
+
+def _folder() -> Path:
+    from importlib.resources import files
+
+    return Path(str(files("vitrine"))) / "released"
+
+
+def find_released(name: str) -> Path:
+    """Path of a released set or of the user's own file.
+
+    Raises
+    ------
+    DataError: there is no such set.
+    """
+    own = Path(name).expanduser()
+    shipped = _folder() / f"{name}.h5"
+    if own.is_file():
+        return own
+    if own.name == name and shipped.is_file():
+        return shipped
+    raise DataError(f"no released set {name!r}{did_you_mean(name, released_names())}")
+
+
+def write_released(path: Path, samples: Samples) -> None:
+    """Add samples to a file of released glasses (made if absent); what is there stays."""
+    import h5py
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    about = json.dumps(samples.about, sort_keys=True)
+    with h5py.File(path, "a") as file:
+        if "format" not in file.attrs:
+            file.attrs.update({"format": FORMAT, "about": about})
+            file.create_group("specimens")
+        for atoms in samples.items:
+            _write_sample(file, atoms)
+
+
+def _write_sample(file: Any, atoms: Atoms) -> None:
+    name, direction = atoms.info["group"], atoms.info["direction"]
+    packed = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
+    specimen = file["specimens"].require_group(name)
+    if "positions" not in specimen:
+        specimen.create_dataset("positions", data=atoms.positions, **packed)
+        specimen.create_dataset("cell", data=np.asarray(atoms.cell))
+        specimen.create_dataset("numbers", data=atoms.numbers.astype(np.uint8), **packed)
+        for field in ("energy", "stress"):
+            specimen.create_dataset(field, data=atoms.arrays[field].astype(np.float32), **packed)
+        specimen.create_group("directions")
+    if direction not in specimen["directions"]:
+        event = specimen["directions"].create_group(direction)
+        event.create_dataset("d2min", data=atoms.arrays["d2min"].astype(np.float32), **packed)
+        event.attrs.update({key: atoms.info[key] for key in ("event_strain", "event_atoms")})
+
+
+def released_ids(path: Path) -> set[str]:
+    """Ids of the samples in a file (empty if there is no such file)."""
+    import h5py
+
+    if not path.exists():
+        return set()
+    with _open(path) as file:
+        assert isinstance(file, h5py.File)
+        return {
+            f"{name}/{direction}"
+            for name, specimen in file["specimens"].items()
+            for direction in specimen["directions"]
+        }
+
+
+def check_same_settings(path: Path, about: dict[str, Any], free: Collection[str]) -> None:
+    """Refuse to mix specimens that were made differently.
+
+    free: settings that may differ.
+
+    Raises
+    ------
+    DataError: names the settings that differ.
+    """
+    if not path.exists():
+        return
+    with _open(path) as file:
+        before = json.loads(file.attrs["about"])
+    now = json.loads(json.dumps(about))
+    differ = sorted(key for key in now if key not in free and before.get(key) != now[key])
+    if differ:
+        raise DataError(
+            f"{path} was made with other settings ("
+            + "; ".join(f"{key} {before.get(key)!r}, now {now[key]!r}" for key in differ)
+            + "); write to another file"
+        )
+
+
+def _open(path: Path) -> Any:
+    import h5py
+
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise DataError(f"{path} is not an HDF5 file of released glasses: {error}") from error
+    if file.attrs.get("format") != FORMAT:
+        found = file.attrs.get("format")
+        file.close()
+        raise DataError(f"{path}: its format is {found!r}, this version of vitrine reads {FORMAT!r}")
+    return file
+
+
+def read_released(path: Path, specimens: int | None = None) -> Samples:
+    """Samples of a released file.
+
+    Raises
+    ------
+    DataError: not such a file, or it has fewer specimens than asked for.
+    """
+    from ase import Atoms
+
+    items: list[Atoms] = []
+    with _open(path) as file:
+        about = json.loads(file.attrs["about"])
+        names = sorted(file["specimens"])
+        if specimens is not None and specimens > len(names):
+            raise DataError(f"{path} holds {len(names)} specimens; {specimens} were asked for")
+        for name in names[:specimens]:
+            specimen = file["specimens"][name]
+            fields = {key: specimen[key][()].astype(np.float64) for key in ("energy", "stress")}
+            for direction, event in specimen["directions"].items():
+                atoms = Atoms(
+                    numbers=specimen["numbers"][()],
+                    positions=specimen["positions"][()],
+                    cell=specimen["cell"][()],
+                    pbc=True,
+                )
+                for key, values in fields.items():
+                    atoms.arrays[key] = values
+                atoms.arrays["d2min"] = event["d2min"][()].astype(np.float64)
+                atoms.info |= {
+                    "id": f"{name}/{direction}",
+                    "group": name,
+                    "direction": direction,
+                    "event_strain": float(event.attrs["event_strain"]),
+                    "event_atoms": int(event.attrs["event_atoms"]),
+                }
+                items.append(atoms)
+    return glass_samples(items, {**about, "released": path.stem, "sha256": hash_file(path)}, {})

@@ -1,0 +1,232 @@
+"""Figures of a result: arrays computed here, drawn by the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitrine.evaluate.curves import (
+    CurveBand,
+    precision_recall_curve,
+    probability_against_severity,
+    roc_curve,
+)
+from vitrine.samples import Examples, Samples
+from vitrine.study.result import AtomsFigure, Curve, CurveFigure, Figure, ScatterFigure
+from vitrine.study.scoring import SHUFFLED, group_codes
+
+if TYPE_CHECKING:
+    from vitrine.study.spec import Study
+
+MOST_POINTS = 20_000
+
+
+def track_figures(
+    study: Study, track: str, examples: Examples, scores: dict[str, NDArray[np.float64]], unit: str | None
+) -> list[Figure]:
+    """ROC and PR curves for classes, predicted against true for values."""
+    if examples.target_kind == "binary":
+        return [*_ranking_figures(study, track, examples, scores), *_called(study, track, examples, scores)]
+    return [_parity(study, track, examples, scores, unit)]
+
+
+def _ranking_figures(
+    study: Study, track: str, examples: Examples, scores: dict[str, NDArray[np.float64]]
+) -> list[Figure]:
+    groups = group_codes(examples)
+    shared = {"seed": study.seeds.bootstrap}
+    shown = {m: s for m, s in scores.items() if m not in ("chance", SHUFFLED)}
+    roc = {m: roc_curve(examples.target, s, groups, **shared) for m, s in shown.items()}  # type: ignore[arg-type]
+    pr = {
+        m: precision_recall_curve(examples.target, s, groups, **shared)  # type: ignore[arg-type]
+        for m, s in shown.items()
+    }
+    any_roc, any_pr = next(iter(roc.values())), next(iter(pr.values()))
+    n_groups = len(set(examples.groups))
+    band = f"Bands: 95 % over {n_groups} groups." if n_groups >= 5 else "No bands: fewer than five groups."
+    assert examples.target is not None
+    positives = float(examples.target.mean(dtype=np.float64))
+    return [
+        CurveFigure(
+            name=f"{track}-roc",
+            title=f"ROC, {track} out-of-fold",
+            caption=f"True against false positive rate of predictions on rows not trained on. {band}",
+            x_label="false positive rate",
+            y_label="true positive rate (recall)",
+            curves=[*_curves(roc), _chance(any_roc)],
+            x_range=(0.0, 1.0),
+            y_range=(0.0, 1.0),
+        ),
+        CurveFigure(
+            name=f"{track}-pr",
+            title=f"Precision and recall, {track} out-of-fold",
+            caption=f"Positives are {100 * positives:.2g} % of the rows, which is the precision of chance. {band}",
+            x_label="recall",
+            y_label="precision",
+            curves=[*_curves(pr), _chance(any_pr)],
+            x_range=(0.0, 1.0),
+            y_range=(0.0, 1.0),
+        ),
+    ]
+
+
+def _curves(bands: dict[str, CurveBand]) -> list[Curve]:
+    return [
+        Curve(
+            label=model,
+            x=band.x.tolist(),
+            y=band.y.tolist(),
+            low=None if band.low is None else band.low.tolist(),
+            high=None if band.high is None else band.high.tolist(),
+        )
+        for model, band in bands.items()
+    ]
+
+
+def _chance(band: CurveBand) -> Curve:
+    return Curve(label="chance", x=band.x.tolist(), y=band.chance.tolist(), reference=True)
+
+
+def _called(
+    study: Study, track: str, examples: Examples, scores: dict[str, NDArray[np.float64]]
+) -> list[Figure]:
+    """How often atoms of a severity are called positive, with the histogram of the severity."""
+    score = scores.get(study.main_model)
+    severity = examples.severity
+    if score is None or severity is None:
+        return []
+    low = max(float(np.quantile(severity, 0.001)), 1e-6)
+    edges = np.geomspace(low, max(float(severity.max()), 2 * low) * 1.001, 19)
+    groups = group_codes(examples)
+    found = probability_against_severity(
+        score >= study.evaluation.threshold, severity, groups, edges, seed=study.seeds.bootstrap
+    )
+    filled = found.rows > 0
+    x = found.centres[filled].tolist()
+    has_band = bool(np.isfinite(found.low[filled]).all())
+    share = (found.rows[filled] / found.rows.sum()).tolist()
+    curves = [
+        Curve(
+            label=f"called positive by {study.main_model}",
+            x=x,
+            y=found.fraction[filled].tolist(),
+            low=found.low[filled].tolist() if has_band else None,
+            high=found.high[filled].tolist() if has_band else None,
+        ),
+        Curve(label="share of atoms in the bin", x=x, y=share, reference=True),
+    ]
+    return [
+        CurveFigure(
+            name=f"{track}-called",
+            title="Probability of being called positive, against D2min",
+            caption="Out-of-fold; the dashed line is the histogram of D2min (Lee & Ryu 2022, Fig. 3).",
+            x_label=getattr(study.label, "severity_label", "severity"),
+            y_label="fraction",
+            curves=curves,
+            x_log=True,
+            y_range=(0.0, 1.0),
+        )
+    ]
+
+
+def _parity(
+    study: Study, track: str, examples: Examples, scores: dict[str, NDArray[np.float64]], unit: str | None
+) -> Figure:
+    assert examples.target is not None
+    shown = [m for m in scores if m not in ("mean", SHUFFLED)]
+    keep = np.arange(examples.n_rows)
+    if len(keep) > MOST_POINTS:
+        keep = np.random.default_rng(study.seeds.bootstrap).permutation(len(keep))[:MOST_POINTS]
+    target = examples.target[keep].tolist()
+    name = f" [{unit}]" if unit else ""
+    return ScatterFigure(
+        name=f"{track}-parity",
+        title=f"Predicted against true, {track} out-of-fold",
+        caption="Each point is one formula that its model was not trained on; the line is identity.",
+        x_label=f"true{name}",
+        y_label=f"predicted{name}",
+        panels=[{"label": m, "x": target, "y": scores[m][keep].tolist()} for m in shown],
+    )
+
+
+def atoms_figure(
+    name: str, title: str, caption: str, atoms: Any, truth: NDArray[Any], score: NDArray[Any], label: str
+) -> AtomsFigure:
+    """The atoms that yielded beside those predicted to."""
+    top = float(np.quantile(score, 0.98)) if len(score) else 1.0
+    high = float(max(score.max(), 1e-9))
+    return AtomsFigure(
+        name=name,
+        title=title,
+        caption=caption,
+        positions=np.asarray(atoms.get_positions(wrap=True)).tolist(),
+        species=list(atoms.get_chemical_symbols()),
+        cell=np.asarray(atoms.cell).tolist(),
+        scenes=[
+            {
+                "label": f"yielded ({int(truth.sum())} atoms)",
+                "values": truth.astype(float).tolist(),
+                "low": 0.0,
+                "high": 1.0,
+                "threshold": 0.5,
+                "unit": "took part in the event",
+            },
+            {
+                "label": f"predicted by {label}",
+                "values": score.astype(float).tolist(),
+                "low": 0.0,
+                "high": high,
+                "threshold": _as_many(score, int(truth.sum()), top),
+                "unit": "predicted probability",
+            },
+        ],
+    )
+
+
+def _as_many(score: NDArray[Any], wanted: int, otherwise: float) -> float:
+    """The score that as many atoms reach as yielded: equal numbers are drawn boldly."""
+    if not 0 < wanted < len(score):
+        return otherwise
+    return float(np.sort(score)[-wanted])
+
+
+def median_sample(examples: Examples, score: NDArray[np.float64]) -> int:
+    """Index of the sample whose AUC is the median: neither the best nor the worst is shown."""
+    from vitrine.evaluate.metrics import roc_auc
+
+    assert examples.target is not None
+    found = []
+    for sample in range(len(examples)):
+        rows = slice(examples.starts[sample], examples.starts[sample + 1])
+        truth = examples.target[rows]
+        if 0 < truth.sum() < len(truth):
+            found.append((roc_auc(truth, score[rows]), sample))
+    if not found:
+        return 0
+    return sorted(found)[len(found) // 2][1]
+
+
+def held_out_figure(
+    study: Study, track: str, samples: Samples, examples: Examples, scores: dict[str, NDArray[np.float64]]
+) -> list[Figure]:
+    """One specimen of the sources, predicted by the model that did not see it."""
+    score = scores.get(study.main_model)
+    if samples.kind != "atoms" or examples.target_kind != "binary" or score is None:
+        return []
+    chosen = median_sample(examples, score)
+    rows = slice(int(examples.starts[chosen]), int(examples.starts[chosen + 1]))
+    assert examples.target is not None
+    return [
+        atoms_figure(
+            f"{track}-atoms",
+            f"True and predicted atoms: {examples.ids[chosen]}",
+            "The sample whose AUC is the median of all. Bold on the right: as many atoms as yielded, "
+            "those with the highest probability.",
+            samples.items[chosen],
+            examples.target[rows],
+            score[rows],
+            study.main_model,
+        )
+    ]

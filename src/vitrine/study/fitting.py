@@ -1,0 +1,126 @@
+"""One fit: a model, a fold, a seed. Runs on a worker and writes into a store entry."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitrine.evaluate.nulls import shuffle_labels
+from vitrine.learn.protocol import Model, ModelPart
+from vitrine.samples import Examples
+from vitrine.tasks import Task
+
+SCORES = "scores.npz"
+FACTS = "facts.json"
+
+
+def store_examples(
+    folder: Path, inputs: Sequence[Path], progress: Callable[[float], None], *, examples: Examples
+) -> None:
+    """Write the examples, for the workers to read."""
+    examples.save(folder)
+
+
+def examples_task(examples: Examples) -> Task:
+    """The entry that all fits of a study read."""
+    return Task(
+        label="examples",
+        kind="examples",
+        recipe={"digest": examples.digest()},
+        function=store_examples,
+        arguments={"examples": examples},
+    )
+
+
+def fit_fold(
+    folder: Path,
+    inputs: Sequence[Path],
+    progress: Callable[[float], None],
+    *,
+    model: ModelPart,
+    seed: int,
+    train: NDArray[np.int64],
+    validation: NDArray[np.int64],
+    test: NDArray[np.int64],
+    shuffle_seed: int | None,
+) -> None:
+    """Fit on ``train``, stop by ``validation``, score ``test`` (sample indices).
+
+    Writes ``scores.npz`` (score of each test row), ``facts.json`` and the model's own files. With
+    ``shuffle_seed`` the targets of training and validation are permuted first.
+    """
+    examples = Examples.load(inputs[0])
+    learn, hold = examples.select(train), examples.select(validation)
+    if shuffle_seed is not None:
+        learn, hold = _shuffled(learn, shuffle_seed), _shuffled(hold, shuffle_seed + 1)
+    start = time.monotonic()
+    fitted = model.build(examples.target_kind, seed).fit(learn, hold if len(hold) else None, progress)
+    trained = time.monotonic()
+    scores = fitted.predict(examples.select(test)) if len(test) else np.zeros(0)
+    if not np.isfinite(scores).all():
+        raise FloatingPointError("the model's scores are not finite; lower its learning rate")
+    facts = {
+        "train_seconds": round(trained - start, 3),
+        "predict_seconds": round(time.monotonic() - trained, 4),
+        **fitted.describe(),
+    }
+    fitted.save(folder)
+    np.savez(folder / SCORES, scores=scores)
+    (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _shuffled(examples: Examples, seed: int) -> Examples:
+    if examples.target is None or not len(examples):
+        return examples
+    return examples.with_target(shuffle_labels(examples.target, examples.owner, seed))
+
+
+def fit_task(
+    name: str,
+    model: ModelPart,
+    examples: Task,
+    *,
+    seed: int,
+    train: NDArray[np.int64],
+    validation: NDArray[np.int64],
+    test: NDArray[np.int64],
+    shuffle_seed: int | None = None,
+) -> Task:
+    """The task of one fit; its key holds the settings, the seeds and which samples go where."""
+    sets = {"train": train, "validation": validation, "test": test}
+    return Task(
+        label=name,
+        kind="fit",
+        recipe={
+            "model": model.recipe(),
+            "seed": seed,
+            "shuffle_seed": shuffle_seed,
+            **{key: value.tolist() for key, value in sets.items()},
+        },
+        function=fit_fold,
+        arguments={"model": model, "seed": seed, "shuffle_seed": shuffle_seed, **sets},
+        needs=(examples,),
+    )
+
+
+def read_scores(folder: Path) -> NDArray[np.float64]:
+    """Scores of the test rows of a fit."""
+    with np.load(folder / SCORES, allow_pickle=False) as file:
+        scores: NDArray[np.float64] = file["scores"]
+    return scores
+
+
+def read_facts(folder: Path) -> dict[str, object]:
+    """Parameters, epochs and times of a fit."""
+    facts: dict[str, object] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    return facts
+
+
+def load_fitted(folder: Path, model: ModelPart, target: str, seed: int) -> Model:
+    """The fitted model of a store entry or of a model folder."""
+    return model.build(target, seed).load(folder)

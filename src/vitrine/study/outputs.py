@@ -1,0 +1,66 @@
+"""The run folder: what ``vitrine run`` leaves behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from vitrine.errors import DataError
+from vitrine.samples import Examples
+from vitrine.study.result import Result
+
+if TYPE_CHECKING:
+    from vitrine.study.spec import Study
+
+
+def start_folder(out: Path) -> None:
+    """Make the run folder.
+
+    Raises
+    ------
+    DataError: it cannot be written to, or something else is in its place.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "log.txt").touch()
+    except OSError as error:
+        raise DataError(
+            f"--out {out}: {error.strerror or error}; give a folder that may be written to"
+        ) from error
+
+
+def write_outputs(
+    out: Path,
+    study: Study,
+    examples: Examples,
+    scores: dict[str, dict[str, NDArray[np.float64]]],
+    result: Result,
+) -> None:
+    """Write ``study.yaml``, ``predictions/<track>.parquet`` and the result's own files."""
+    text = yaml.safe_dump(study.resolved(), sort_keys=False, allow_unicode=True)
+    (out / "study.yaml").write_text(text, encoding="utf-8")
+    folder = out / "predictions"
+    folder.mkdir(exist_ok=True)
+    for track, columns in scores.items():
+        write_predictions(folder / f"{track}.parquet", examples, columns)
+    result.write(out)
+
+
+def write_predictions(path: Path, examples: Examples, scores: dict[str, NDArray[np.float64]]) -> None:
+    """A row per atom or formula: id, group, truth, then one column per model."""
+    import pandas as pd
+
+    owner = examples.owner
+    frame = pd.DataFrame(
+        {
+            "id": pd.Categorical.from_codes(owner, categories=list(examples.ids)),
+            "group": np.asarray(examples.groups, dtype=object)[owner],
+            "truth": examples.target,
+            **scores,
+        }
+    )
+    frame.to_parquet(path, index=False)

@@ -1,0 +1,136 @@
+"""Apply a trained model to a user's own files; the same with predictions out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vitrine.campaign.campaign import Campaign
+from vitrine.errors import DataError
+from vitrine.physics.configurations import read_configurations
+from vitrine.physics.rotation import DIRECTIONS
+from vitrine.samples import Samples
+from vitrine.study.bundle import ModelFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from ase import Atoms
+
+NOT_AT_MINIMUM = 0.05
+"""eV/Å: the largest force above which a configuration is no inherent structure"""
+
+
+def predict_table(model: ModelFolder, path: Path, campaign: Campaign, formula: str | None) -> pd.DataFrame:
+    """The user's table with a column ``<target>_predicted`` added.
+
+    Raises
+    ------
+    DataError: no formulas in it, or elements that the model does not know.
+    """
+    from vitrine.simulate.table import read_formulas
+
+    frame = read_formulas(path, formula)
+    representation: Any = model.representation
+    ids = tuple(f"{path.stem}:{row + 1}" for row in range(len(frame)))
+    samples = Samples("formulas", frame, ids, ids)
+    scores = model.predict(representation.build(samples, campaign.compute))
+    frame[f"{model.source.get('target', 'target')}_predicted"] = scores
+    return frame
+
+
+def predict_atoms(
+    model: ModelFolder,
+    path: Path,
+    campaign: Campaign,
+    *,
+    directions: Sequence[str] = DIRECTIONS,
+    elements: Sequence[str] | None = None,
+    potential: str | None = None,
+    relax: bool = False,
+) -> tuple[list[Atoms], list[str]]:
+    """The user's frames with a per-atom column ``probability_<direction>`` added.
+
+    Energies and stresses are taken from the file's columns ``energy`` and ``stress`` if it has
+    both, else computed by LAMMPS with the potential that the model was trained with.
+
+    Returns
+    -------
+    Frames and warnings.
+
+    Raises
+    ------
+    DataError: the file cannot be read or holds elements that the model does not know.
+    """
+    representation: Any = model.representation
+    warnings: list[str] = []
+    frames = read_configurations(path, elements)
+    for number, atoms in enumerate(frames):
+        where = f"{path}, frame {number + 1}"
+        if relax or not {"energy", "stress"} <= set(atoms.arrays):
+            frames[number] = atoms = _observe(model, atoms, where, potential, relax, warnings)
+        samples = _directions(atoms, f"{path.stem}-{number + 1}", directions)
+        examples = representation.build(samples, campaign.compute)
+        scores = model.predict(examples).reshape(len(samples), len(atoms))
+        for direction, score in zip(directions, scores, strict=True):
+            atoms.arrays[f"probability_{_plain(direction)}"] = score
+    return frames, warnings
+
+
+def _plain(direction: str) -> str:
+    """Column names without a sign: ``-xy`` -> ``minus_xy``."""
+    return direction.replace("-", "minus_")
+
+
+def _directions(atoms: Atoms, name: str, directions: Sequence[str]) -> Samples:
+    items = []
+    for direction in directions:
+        turned = atoms.copy()
+        turned.info = {"id": f"{name}/{direction}", "group": name, "direction": direction}
+        items.append(turned)
+    ids = tuple(item.info["id"] for item in items)
+    return Samples("atoms", items, ids, tuple(name for _ in items))
+
+
+def _observe(
+    model: ModelFolder,
+    atoms: Atoms,
+    where: str,
+    potential: str | None,
+    relax: bool,
+    warnings: list[str],
+) -> Atoms:
+    from vitrine.physics.glass import observe
+
+    wanted = potential or model.source.get("potential")
+    if wanted is None:
+        raise DataError(f"{where}: has no columns energy and stress, and the model names no potential")
+    elements = list(model.source.get("elements") or sorted(set(atoms.get_chemical_symbols())))
+    symbols = atoms.get_chemical_symbols()
+    strange = sorted(set(symbols) - set(elements))
+    if strange:
+        raise DataError(f"{where} holds {', '.join(strange)}; the model was trained on {', '.join(elements)}")
+    types = np.array([elements.index(symbol) + 1 for symbol in symbols])
+    with tempfile.TemporaryDirectory(prefix="vitrine-") as folder:
+        found = observe(
+            atoms.positions,
+            np.asarray(atoms.cell),
+            types,
+            elements,
+            str(wanted),
+            Path(folder),
+            relax=1e-4 if relax else None,
+        )
+    if found.largest_force > NOT_AT_MINIMUM:
+        warnings.append(
+            f"{where}: largest force {found.largest_force:.2g} eV/Å, not an energy minimum; the model was "
+            "trained on minimised configurations: use --relax"
+        )
+    result = atoms.copy()
+    if relax:
+        result.positions = found.positions
+    result.arrays["energy"], result.arrays["stress"] = found.energy, found.stress
+    return result

@@ -1,0 +1,223 @@
+"""The result of a run: plain data with provenance. The report reads this and nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vitrine.errors import DataError
+
+
+@dataclass
+class Row:
+    """One number: what ``metrics.json`` lists under ``rows``.
+
+    ``low`` and ``high`` bound the 95 % interval (percentile bootstrap over groups) and are None
+    with fewer than five groups. ``where`` says what else distinguishes the row.
+    """
+
+    track: str
+    model: str
+    metric: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    groups: int | None = None
+    n: int | None = None
+    unit: str | None = None
+    seed: int | None = None
+    published: float | None = None
+    where: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Claim:
+    """A published claim beside our measure; ``holds`` is None when it cannot be said."""
+
+    claim: str
+    source: str
+    ours: str
+    holds: bool | None
+    note: str = ""
+
+
+@dataclass
+class Curve:
+    """One line of a figure; ``low``/``high`` are an optional band of the same length as ``x``."""
+
+    label: str
+    x: list[float]
+    y: list[float]
+    low: list[float] | None = None
+    high: list[float] | None = None
+    reference: bool = False
+    """Drawn dashed and grey: a chance level, an identity line."""
+
+
+@dataclass
+class CurveFigure:
+    """Lines over a common x (ROC, PR, learning curves)."""
+
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    curves: list[Curve]
+    x_log: bool = False
+    y_log: bool = False
+    x_range: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None
+    kind: str = "curves"
+
+
+@dataclass
+class ScatterFigure:
+    """Points (rasterised when dense) in panels side by side: predicted against true."""
+
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    panels: list[dict[str, Any]]
+    """Each ``{"label": str, "x": [...], "y": [...]}``."""
+    identity: bool = True
+    kind: str = "scatter"
+
+
+@dataclass
+class AtomsFigure:
+    """A configuration in 3-D, drawn several times side by side with different colours.
+
+    positions: n x 3 in Å; species: n chemical symbols; cell: 3 x 3 rows, Å.
+    scenes: each ``{"label": str, "values": [n floats], "low": float, "high": float,
+    "threshold": float | None, "unit": str}``; atoms below ``threshold`` are drawn faint.
+    """
+
+    name: str
+    title: str
+    caption: str
+    positions: list[list[float]]
+    species: list[str]
+    cell: list[list[float]]
+    scenes: list[dict[str, Any]]
+    kind: str = "atoms"
+
+
+Figure = CurveFigure | ScatterFigure | AtomsFigure
+
+
+@dataclass
+class PublishedTable:
+    """A table of a paper, shown as published.
+
+    rows: label -> metric -> number.
+    """
+
+    title: str
+    source: str
+    metrics: list[str]
+    rows: dict[str, dict[str, float]]
+
+
+@dataclass
+class Result:
+    """Everything that a run found out.
+
+    notes: plain sentences shown at the top (what was left out, what was reused).
+    setup: label -> text lines of the summary table (source, label, split ...).
+    main_metrics: metrics shown in the main table, in order.
+    """
+
+    study: str
+    scale: str
+    version: str
+    title: str
+    question: str
+    setup: dict[str, str] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    published: list[PublishedTable] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    main_metrics: list[str] = field(default_factory=list)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    citations: list[str] = field(default_factory=list)
+
+    def metrics(self) -> dict[str, Any]:
+        """What ``metrics.json`` holds."""
+        return {
+            "study": self.study,
+            "scale": self.scale,
+            "version": self.version,
+            "rows": [asdict(row) for row in self.rows],
+            "claims": [asdict(claim) for claim in self.claims],
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write ``metrics.json``, ``provenance.json`` and ``result.json`` into ``folder``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_json(folder / "metrics.json", self.metrics())
+        _write_json(folder / "provenance.json", self.provenance)
+        _write_json(folder / "result.json", asdict(self), indent=None)
+
+    @classmethod
+    def read(cls, folder: Path) -> Result:
+        """Read the result of a run folder.
+
+        Raises
+        ------
+        DataError: the folder holds no readable ``result.json``.
+        """
+        path = folder / "result.json"
+        if not path.is_file():
+            raise DataError(f"{folder} is not a run folder: it holds no result.json; a run folder is what `vitrine run` wrote to --out")
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            kinds = {"curves": CurveFigure, "scatter": ScatterFigure, "atoms": AtomsFigure}
+            figures: list[Any] = []
+            for figure in data.pop("figures"):
+                kind = kinds[figure["kind"]]
+                if kind is CurveFigure:
+                    figure["curves"] = [Curve(**curve) for curve in figure["curves"]]
+                figures.append(kind(**figure))
+            return cls(
+                rows=[Row(**row) for row in data.pop("rows")],
+                claims=[Claim(**claim) for claim in data.pop("claims")],
+                published=[PublishedTable(**table) for table in data.pop("published")],
+                figures=figures,
+                **data,
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is not a result of this version of vitrine: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not JSON-able")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _finite(_plain(value))
+    return value
+
+
+def _write_json(path: Path, data: Any, indent: int | None = 1) -> None:
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(json.dumps(_finite(data), indent=indent, allow_nan=False, default=_plain, ensure_ascii=False), encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,23 @@
+"""Units: annotated types for the edges, conversion factors for the engines.
+
+One unit system inside each engine: LAMMPS metal units (Å, eV, ps, K, bar) for glasses.
+Factors are the 2019 SI values (CODATA 2018, doi:10.1103/RevModPhys.93.025010).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+Kelvin = Annotated[float, Field(gt=0, description="K")]
+KelvinPerSecond = Annotated[float, Field(gt=0, description="K/s")]
+Picoseconds = Annotated[float, Field(gt=0, description="ps")]
+Angstrom = Annotated[float, Field(gt=0, description="Å")]
+SquareAngstrom = Annotated[float, Field(gt=0, description="Å^2")]
+Strain = Annotated[float, Field(gt=0, lt=1, description="engineering shear strain, 1")]
+EvPerAngstrom = Annotated[float, Field(gt=0, description="eV/Å")]
+
+BAR_PER_GPA = 1.0e4
+EV_PER_CUBIC_ANGSTROM_IN_GPA = 160.2176634
+"""1 eV/Å^3 in GPa."""
