@@ -18,7 +18,7 @@ class Part(BaseModel):
     every hash. ``summary`` is the line that ``vitrine list`` prints.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 
     version: ClassVar[int] = 1
     summary: ClassVar[str] = ""

@@ -125,10 +125,8 @@ class _Summary:
                 values[name] = np.where(undefined, np.nan, FROM_CONFUSION[name](confusion))
         if self.ranking is not None:
             auc, average = self.ranking.areas(weights, self.prevalence)
-            positives, negatives = (
-                weighted_sums(weights, self.ranking.positives),
-                weighted_sums(weights, self.ranking.negatives),
-            )
+            positives = weighted_sums(weights, self.ranking.positives)
+            negatives = weighted_sums(weights, self.ranking.negatives)
             chance = self.prevalence or positives / (positives + negatives)
             with np.errstate(invalid="ignore"):
                 values |= {"roc_auc": auc, "average_precision": average, "lift": average / chance}

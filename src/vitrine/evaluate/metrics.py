@@ -252,7 +252,7 @@ def relative_mae(
     0.5
     """
     y, s, w = row_arrays(truth, score, weights)
-    constant = _total(w, y) / w.sum() if reference is None else float(np.mean(reference))
+    constant = _total(w, y) / w.sum() if reference is None else float(np.asarray(reference).mean())
     trivial = _total(w, np.abs(y - constant))
     return _total(w, np.abs(s - y)) / trivial if trivial > 0 else float("nan")
 

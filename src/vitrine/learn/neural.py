@@ -138,9 +138,7 @@ class NetworkModel:
         from safetensors.torch import save_file
 
         assert self._network is not None and self._features is not None
-        save_file(
-            {k: v.contiguous() for k, v in self._network.state_dict().items()}, folder / WEIGHTS
-        )
+        save_file({k: v.contiguous() for k, v in self._network.state_dict().items()}, folder / WEIGHTS)
         scaling = {
             "features": self._features.as_dict(),
             "target": None if self._values is None else self._values.as_dict(),

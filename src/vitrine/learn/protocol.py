@@ -43,6 +43,7 @@ class Model(Protocol):
 class ModelPart(Part):
     """Settings of a model; :meth:`build` makes an unfitted one."""
 
+    kind: str
     takes: ClassVar[frozenset[str]] = frozenset({"vectors", "graphs"})
     targets: ClassVar[frozenset[str]] = frozenset({"binary", "value"})
 

@@ -163,10 +163,8 @@ def train_network(
                 num_sanity_val_steps=0,
                 deterministic="warn",
             )
-            loaders = [_loader(train, part.batch, seed)]
-            if validation is not None and len(validation):
-                loaders.append(_loader(validation, part.batch, None))
-            trainer.fit(fit, *loaders)
+            hold = None if validation is None else _loader(validation, part.batch, None)
+            trainer.fit(fit, _loader(train, part.batch, seed), hold)
     finally:
         torch.set_num_threads(threads)
     network.to("cpu")

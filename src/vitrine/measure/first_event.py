@@ -37,21 +37,27 @@ class FirstEvent(Part):
         return ("10.1103/PhysRevE.57.7192",)
 
     def targets(self, samples: Samples) -> list[Any]:
-        """One (n_atoms,) float32 array of 0 and 1 per sample."""
+        """One (n_atoms,) float32 array of 0 and 1 per sample.
+
+        Raises
+        ------
+        DataError: a sample without the per-atom field ``d2min``.
+        """
         import numpy as np
 
         from vitrine.physics.d2min import event_atoms
         from vitrine.physics.neighbours import neighbours_within
 
-        bonds: dict[str, Any] = {}
+        last: Any = None
         targets = []
-        for atoms, name, group in zip(samples.items, samples.ids, samples.groups, strict=True):
+        for atoms, name in zip(samples.items, samples.ids, strict=True):
             if "d2min" not in atoms.arrays:
                 raise DataError(f"{name} has no per-atom field d2min, which the label needs")
-            if group not in bonds:
-                bonds = {group: neighbours_within(atoms.positions, np.asarray(atoms.cell), self.cutoff)}
+            if last is None or not _same_places(atoms, last):  # the directions of a specimen share bonds
+                bonds = neighbours_within(atoms.positions, np.asarray(atoms.cell), self.cutoff)
+                last = atoms
             moved = event_atoms(
-                atoms.arrays["d2min"], bonds[group], threshold=self.threshold, min_cluster=self.min_cluster
+                atoms.arrays["d2min"], bonds, threshold=self.threshold, min_cluster=self.min_cluster
             )
             targets.append(moved.astype(np.float32))
         return targets
@@ -61,3 +67,9 @@ class FirstEvent(Part):
         import numpy as np
 
         return [atoms.arrays["d2min"].astype(np.float32) for atoms in samples.items]
+
+
+def _same_places(one: Any, other: Any) -> bool:
+    import numpy as np
+
+    return np.array_equal(one.positions, other.positions) and np.array_equal(one.cell, other.cell)

@@ -32,8 +32,9 @@ def d2min(
     Parameters
     ----------
     earlier, later: (n, 3) positions, Å, same order; each wrapped or not. Between the two, no
-        atom may move by more than half a cell in the frame of the box.
-    earlier_cell, later_cell: (3, 3) rows are cell vectors, Å; later_cell defaults to earlier_cell.
+        atom may move by more than half a cell relative to its neighbours, in the frame of the box.
+    earlier_cell, later_cell: (3, 3) rows are the *same* cell vectors twice, Å (a box that was
+        flipped in between must be flipped back); later_cell defaults to earlier_cell.
     cutoff: Å.
     neighbours: neighbour list of the earlier configuration, if already at hand.
 
@@ -49,9 +50,7 @@ def d2min(
     earlier, earlier_cell = check_configuration(earlier, earlier_cell)
     later, later_cell = check_configuration(later, earlier_cell if later_cell is None else later_cell)
     if earlier.shape != later.shape:
-        raise DataError(
-            f"D2min needs the same atoms twice: {len(earlier)} atoms before, {len(later)} after"
-        )
+        raise DataError(f"D2min needs the same atoms twice: {len(earlier)} atoms before, {len(later)} after")
     if neighbours is None:
         neighbours = neighbours_within(earlier, earlier_cell, cutoff)
     before = earlier @ np.linalg.inv(earlier_cell)
@@ -88,7 +87,9 @@ def _d2min(before, step, cell0, cell1, starts, index, shift, result):  # type: i
                 new = 0.0
                 for d in range(3):
                     old += fraction[d] * cell0[d, c]
-                    new += (fraction[d] + step[j, d] - step[i, d]) * cell1[d, c]
+                    # the two may have wrapped differently: take the nearest image
+                    wrap = np.round(step[j, d] - step[i, d])
+                    new += (fraction[d] + step[j, d] - step[i, d] - wrap) * cell1[d, c]
                 x[k, c] = old
                 # fit the change, not the new vector: no cancellation for small displacements
                 e[k, c] = new - old
@@ -126,7 +127,7 @@ def _degenerate(
     j = neighbours.index[bonds]
     fraction = before[j] + neighbours.shift[bonds] - before[i]
     x = fraction @ cell0
-    e = (fraction + step[j] - step[i]) @ cell1 - x
+    e = (fraction + step[j] - step[i] - np.round(step[j] - step[i])) @ cell1 - x
     gradient = np.linalg.lstsq(x, e, rcond=1e-9)[0]
     return float(((e - x @ gradient) ** 2).sum())
 
@@ -149,7 +150,8 @@ def clusters(chosen: np.ndarray, neighbours: Neighbours) -> Int:
     chosen = np.asarray(chosen, dtype=bool)
     centre, other = neighbours.centre, neighbours.index
     bond = chosen[centre] & chosen[other]
-    graph = coo_array((np.ones(bond.sum(), dtype=bool), (centre[bond], other[bond])), shape=(len(chosen),) * 2)
+    ends = (centre[bond], other[bond])
+    graph = coo_array((np.ones(len(ends[0]), dtype=bool), ends), shape=(len(chosen),) * 2)
     _, group = connected_components(graph, directed=False)
     names, first, sizes = np.unique(group[chosen], return_index=True, return_counts=True)
     rank = np.zeros(len(chosen) + 1, dtype=np.int64)

@@ -57,6 +57,8 @@ SMALLEST_AMOUNT = 1.0e-8
 """Amounts below this are nothing (pymatgen's own tolerance)."""
 SAME_RATIO = 2.0e-6
 """Ratios of amounts that agree this closely are one composition: 0.333333 to 0.666667 is 1 to 2."""
+ROUNDING = 1.0e-9
+"""Ratios that agree this closely differ by rounding alone."""
 LARGEST_DENOMINATOR = 10_000
 """Ratios are written with integers up to this multiple of the rarest element: percentages with two
 decimals still are."""
@@ -246,14 +248,15 @@ _MULTIPLES = np.arange(1, LARGEST_DENOMINATOR + 1, dtype=np.float64)
 
 
 def _small_integers(values: Sequence[float]) -> list[int]:
-    """Smallest integers in the ratio of ``values``, or none."""
+    """Smallest integers in the ratio of ``values``, exact ones first, or none."""
     ratios = np.array(values) / min(values)
-    for block in np.split(_MULTIPLES, [100, 1000]):
-        candidates = ratios[:, None] * block
-        error = np.abs(candidates - np.rint(candidates))
-        hits = np.flatnonzero((error <= SAME_RATIO * candidates).all(axis=0))
-        if len(hits):
-            return [int(count) for count in np.rint(candidates[:, hits[0]])]
+    for tolerance in (ROUNDING, SAME_RATIO):
+        for block in np.split(_MULTIPLES, [100, 1000]):
+            candidates = ratios[:, None] * block
+            error = np.abs(candidates - np.rint(candidates))
+            hits = np.flatnonzero((error <= tolerance * candidates).all(axis=0))
+            if len(hits):
+                return [int(count) for count in np.rint(candidates[:, hits[0]])]
     return []
 
 

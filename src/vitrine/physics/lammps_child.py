@@ -109,7 +109,7 @@ def main() -> None:
     while (message := receive(sys.stdin.buffer)) is not None:
         try:
             header, arrays = _answer(session, message[0])
-        except Exception as error:  # whatever LAMMPS says goes to the parent as words
+        except Exception as error:  # noqa: BLE001 - whatever LAMMPS says goes to the parent as words
             header, arrays = {"error": str(error).strip()}, {}
         send(out, header, arrays)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from vitrine.errors import DataError
+from vitrine.errors import DataError, StudyError
 from vitrine.samples import Float, Int
 
 _NO_ATOMS = "a configuration needs finite positions (n, 3) with n >= 1"
@@ -68,7 +68,13 @@ def neighbours_within(positions: Float, cell: Float, cutoff: float) -> Neighbour
     Parameters
     ----------
     positions: (n, 3) Å, wrapped or not. cell: (3, 3) rows are cell vectors, Å. cutoff: Å.
+
+    Raises
+    ------
+    DataError: unusable positions or cell. StudyError: the cut-off is not a positive length.
     """
+    if not 0 < cutoff < np.inf:
+        raise StudyError(f"the cut-off is {cutoff} Å; it must be a length above 0")
     positions, cell = check_configuration(positions, cell)
     fractional = positions @ np.linalg.inv(cell)
     home = np.floor(fractional)

@@ -218,10 +218,13 @@ def _rgb(colour: str) -> list[float]:
 
 
 def _sizes(symbols: tuple[str, ...]) -> Float:
-    """Covalent radii; a name that is no element's (A, B of a model liquid) gets a typical one."""
+    """Covalent radii in Å; equal ones where a name is no element's (A and B of a model liquid)."""
     from ase.data import atomic_numbers, covalent_radii
 
-    return np.array([covalent_radii[atomic_numbers[s]] if s in atomic_numbers else 1.3 for s in symbols])
+    # All or none: B of a model liquid is not boron.
+    if not all(symbol in atomic_numbers for symbol in symbols):
+        return np.ones(len(symbols))
+    return np.array([covalent_radii[atomic_numbers[symbol]] for symbol in symbols])
 
 
 def _spacing(positions: Float) -> float:

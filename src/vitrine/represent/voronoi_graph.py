@@ -33,7 +33,9 @@ class VoronoiGraph(Part):
     kind: Literal["voronoi-graph"] = "voronoi-graph"
     features: Literal["cheap"] = Field(
         "cheap",
-        description="cheap: type (one per element), icosahedron or not (2), Voronoi volume, energy, stress (6)",
+        description=(
+            "cheap: type (one per element), icosahedron or not (2), Voronoi volume, energy, stress (6)"
+        ),
     )
     elements: tuple[str, ...] = Field(("Cu", "Zr"), description="elements of the one-hot type, in order")
     icosahedron_centre: str = Field("Cu", description="element whose <0,0,12,0> polyhedra are marked")
@@ -70,6 +72,8 @@ class VoronoiGraph(Part):
 
         from vitrine.samples import Examples
 
+        if not len(samples):
+            raise DataError(f"{self.kind} got no samples")
         tasks = {name: self._task(atoms, name) for name, atoms in self._structures(samples).items()}
         outcomes = compute(list(tasks.values()))
         stored = {}
@@ -98,22 +102,26 @@ class VoronoiGraph(Part):
         )
 
     def view(self, atoms: Atoms, cells: dict[str, Any], name: str) -> Any:
-        """(n_atoms, n_features) float64 for the load direction in ``atoms.info["direction"]``."""
+        """(n_atoms, n_features) float64 for the load direction in ``atoms.info["direction"]``.
+
+        Parameters
+        ----------
+        atoms: with arrays ``energy`` (n,) eV and ``stress`` (n, 6) eV (stress times volume, Voigt
+            xx yy zz yz xz xy).
+        cells: what :func:`store_voronoi` wrote for these atoms.
+        name: of the sample, for messages.
+
+        Raises
+        ------
+        DataError: a per-atom field, the direction or an element is missing or unknown.
+        """
         import numpy as np
 
         from vitrine.physics.rotation import canonical_rotation, rotate_tensor, voigt_to_matrix
         from vitrine.units import EV_PER_CUBIC_ANGSTROM_IN_GPA
 
-        missing = [field for field in self.needs_fields if field not in atoms.arrays]
-        if missing:
-            raise DataError(f"{name} has no per-atom field {' and '.join(missing)}")
-        symbols = np.array(atoms.get_chemical_symbols())
-        strange = sorted(set(symbols) - set(self.elements))
-        if strange:
-            raise DataError(
-                f"{name} holds {', '.join(strange)}, but this representation knows {', '.join(self.elements)}; "
-                "name the elements of the types (--elements) or set representation.elements"
-            )
+        self._check_fields(atoms, name)
+        symbols = np.array(list(atoms.symbols))
         types = symbols[:, None] == np.array(self.elements)
         centre = cells["icosahedral"] & (symbols == self.icosahedron_centre)
         volume = cells["volume"]
@@ -122,6 +130,27 @@ class VoronoiGraph(Part):
         components = np.stack([stress[:, a, b] for a, b in _PAPER_ORDER], axis=1)
         components = components / volume[:, None] * EV_PER_CUBIC_ANGSTROM_IN_GPA
         return np.column_stack([types, centre, ~centre, volume, atoms.arrays["energy"], components])
+
+    def _check_fields(self, atoms: Atoms, name: str) -> None:
+        missing = [field for field in self.needs_fields if field not in atoms.arrays]
+        if missing:
+            raise DataError(f"{name} has no per-atom field {' and '.join(missing)}")
+        for field, columns in (("energy", ()), ("stress", (6,))):
+            shape = atoms.arrays[field].shape
+            if shape[1:] != columns:
+                wanted = "six columns (xx yy zz yz xz xy)" if columns else "one column"
+                raise DataError(
+                    f"{name}: its per-atom field {field} has the shape {shape}; it needs {wanted}"
+                )
+        if "direction" not in atoms.info:
+            raise DataError(f"{name} names no load direction, such as xy or -xz")
+        strange = sorted(set(atoms.symbols) - set(self.elements))
+        if strange:
+            raise DataError(
+                f"{name} holds {', '.join(strange)}, but this representation knows "
+                f"{', '.join(self.elements)}; name the elements of the types (--elements) or set "
+                "representation.elements"
+            )
 
     def _structures(self, samples: Samples) -> dict[str, Atoms]:
         """Each configuration once: the directions of a specimen share their Voronoi cells."""

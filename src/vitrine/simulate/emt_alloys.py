@@ -71,7 +71,7 @@ class EmtAlloys(Part):
     seed: int = Field(0, ge=0, description="of the random cells")
     random_cells: int = Field(1000, ge=0, le=100_000, description="number of random fcc superlattices")
     relaxed: bool = Field(True, description="relax volume (c/a too in L1_0, D0_22); if not, Vegard's volume")
-    relax_atoms: bool = Field(False, description="relax the atoms of random cells too (slow, by ASE)")
+    relax_atoms: bool = Field(False, description="relax atoms and volume of random cells (by ASE, slower)")
     strains: tuple[Annotated[float, Field(ge=-0.1, le=0.1)], ...] = Field(
         (), description="add every structure with all lengths strained by these, e.g. [-0.03, 0.03]"
     )
@@ -108,7 +108,7 @@ class EmtAlloys(Part):
         table = pd.read_csv(outcome.folder / "table.csv", keep_default_na=False, float_precision="round_trip")
         lowest = np.sort(table.groupby("formula", sort=False)[FORMATION_ENERGY].idxmin().to_numpy())
         items = table.iloc[lowest].reset_index(drop=True).rename(columns={FORMATION_ENERGY: "target"})
-        note = "a toy potential (effective-medium theory, ASE's EMT), not DFT or experiment; lowest structure tried"
+        note = "a toy potential (effective-medium theory), not DFT or experiment; lowest of what was tried"
         about = {"table": "emt-alloys", "target": FORMATION_ENERGY, "unit": "eV/atom", "note": note}
         return Samples(
             kind="formulas",
@@ -192,7 +192,7 @@ def make_alloys(
         if relaxed:
             crystal = _relaxed(emt, crystal)
         if relax_atoms and crystal.prototype == "random":
-            crystal = _relaxed_atoms(crystal)
+            crystal = _relaxed_atoms(emt, crystal)
         done.append(crystal)
         progress((count + 1) / len(todo))
     done += [replace(c.stretched(1 + strain), strain=strain) for strain in strains for c in done]
@@ -206,7 +206,7 @@ def _finished(crystal: _Crystal, energy: float, reference: Mapping[str, float]) 
 
     symbols = crystal.symbols
     atoms = _atoms(crystal)
-    atoms.calc = SinglePointCalculator(atoms, energy=energy)  # type: ignore[no-untyped-call]
+    atoms.calc = SinglePointCalculator(atoms, energy=energy)
     atoms.info = {
         "formula": reduced_formula({symbol: symbols.count(symbol) for symbol in symbols}),
         FORMATION_ENERGY: (energy - sum(reference[symbol] for symbol in symbols)) / len(symbols),
@@ -244,7 +244,7 @@ def _random_cells(volume: Mapping[str, float], number: int, seed: int) -> list[_
         n = int(rng.integers(2, LARGEST_CELL + 1))
         form = forms[n][int(rng.integers(len(forms[n])))]
         points = np.indices(tuple(np.diag(form))).reshape(3, n).T  # one lattice point of each kind
-        cell, change = minkowski_reduce(form @ np.array(_FCC))  # type: ignore[no-untyped-call]
+        cell, change = minkowski_reduce(form @ np.array(_FCC))
         sites = points @ np.linalg.inv(change @ form) % 1.0
         metals = rng.choice(METALS, size=int(rng.integers(2, min(n, 4) + 1)), replace=False)
         # each metal once, then at random, so that none is missing
@@ -287,7 +287,7 @@ class _Emt:
         from ase import Atoms
         from ase.calculators.emt import EMT, beta
 
-        calculator: Any = EMT()  # type: ignore[no-untyped-call]
+        calculator: Any = EMT()
         calculator.initialize(Atoms(METALS))
         self._kind = {metal: int(kind) for metal, kind in zip(METALS, calculator.ia2iz, strict=True)}
         self._par: dict[str, Float] = dict(calculator.par)
@@ -360,14 +360,17 @@ def _relaxed(emt: _Emt, crystal: _Crystal) -> _Crystal:
     return crystal.stretched(factors)
 
 
-def _relaxed_atoms(crystal: _Crystal) -> _Crystal:
-    """Atoms and volume relaxed together by ASE (forces to 0.01 eV/Å, at most 200 steps)."""
+def _relaxed_atoms(emt: _Emt, crystal: _Crystal) -> _Crystal:
+    """Atoms by ASE (forces to 0.01 eV/Å) and volume in turn, until the atoms stay where they are."""
     from ase.calculators.emt import EMT
-    from ase.filters import FrechetCellFilter
     from ase.optimize import BFGS
 
-    atoms: Any = _atoms(crystal)
-    atoms.calc = EMT()  # type: ignore[no-untyped-call]
-    free: Any = FrechetCellFilter(atoms, hydrostatic_strain=True)  # type: ignore[no-untyped-call]
-    BFGS(free, logfile=None).run(fmax=0.01, steps=200)  # type: ignore[no-untyped-call]
-    return replace(crystal, sites=atoms.get_scaled_positions(), cell=atoms.cell.array)
+    for _ in range(10):
+        atoms = _atoms(crystal)
+        atoms.calc = EMT()
+        steps = BFGS(atoms, logfile=None)
+        steps.run(fmax=0.01, steps=200)
+        if steps.nsteps == 0:
+            break
+        crystal = _relaxed(emt, replace(crystal, sites=atoms.get_scaled_positions()))
+    return crystal

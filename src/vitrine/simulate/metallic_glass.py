@@ -74,6 +74,15 @@ class MetallicGlass(Part):
             raise ValueError("fractions must be positive")
         if self.final_temperature >= self.melt_temperature:
             raise ValueError("final_temperature must be below melt_temperature")
+        if self.melt_time < self.timestep:
+            raise ValueError("melt_time must be at least one timestep")
+        cooling = (self.melt_temperature - self.final_temperature) / (self.quench_rate * 1e-12)
+        if cooling < self.timestep:
+            raise ValueError(
+                f"quench_rate is too high: cooling would take {cooling:.2g} ps, under one timestep"
+            )
+        if self.max_strain < self.strain_step:
+            raise ValueError("max_strain must be at least one strain_step")
         return self
 
     def citations(self) -> tuple[str, ...]:
@@ -96,7 +105,10 @@ class MetallicGlass(Part):
         from vitrine.physics.lammps import engine_version, pair_commands, potential_hash
 
         pair_commands(self.potential, self.elements)  # wrong potentials are refused before any work
-        force_field = {"potential": self.potential, "elements": list(self.elements)}
+        own = Path(self.potential).expanduser()
+        # workers may have another working directory
+        potential = str(own.resolve()) if own.is_file() else self.potential
+        force_field = {"potential": potential, "elements": list(self.elements)}
         # the name of the file does not matter, what is in it does
         engine = {
             "potential": potential_hash(self.potential),
@@ -170,7 +182,8 @@ class MetallicGlass(Part):
         """
         from vitrine.simulate.released import check_same_settings, released_ids, write_released
 
-        check_same_settings(out, self.about(), self.not_determining)
+        # of the potential, the content counts, which has a hash of its own
+        check_same_settings(out, self.about(), {*self.not_determining, "potential"})
         there = released_ids(out)
         tasks = [task for task in self.tasks() if task.label not in there]
         yield f"{len(there)} samples are in {out} already, {len(tasks)} to make"

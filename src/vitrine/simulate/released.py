@@ -9,7 +9,8 @@ file say how it was made.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+import shutil
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -86,24 +87,41 @@ def find_released(name: str) -> Path:
         return own
     if own.name == name and shipped.is_file():
         return shipped
-    raise DataError(f"no released set {name!r}{did_you_mean(name, released_names())}")
+    raise DataError(f"no file and no released set {name!r}{did_you_mean(name, released_names())}")
 
 
 def write_released(path: Path, samples: Samples) -> None:
-    """Add samples to a file of released glasses (made if absent); what is there stays."""
+    """Add samples to a file of released glasses (made if absent); what is there stays.
+
+    The file is replaced at the end only, so that nothing is lost if this is interrupted.
+
+    Raises
+    ------
+    DataError: ``path`` is another kind of file, or holds another specimen under the same name.
+    """
     import h5py
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    about = json.dumps(samples.about, sort_keys=True)
-    with h5py.File(path, "a") as file:
-        if "format" not in file.attrs:
-            file.attrs.update({"format": FORMAT, "about": about})
-            file.create_group("specimens")
-        for atoms in samples.items:
-            _write_sample(file, atoms)
+    temporary = path.with_name(path.name + ".part")
+    if path.exists():
+        _open(path).close()
+        shutil.copyfile(path, temporary)
+    else:
+        temporary.unlink(missing_ok=True)
+    try:
+        with h5py.File(temporary, "a") as file:
+            if "format" not in file.attrs:
+                about = json.dumps(samples.about, sort_keys=True)
+                file.attrs.update({"format": FORMAT, "about": about})
+                file.create_group("specimens")
+            for atoms in samples.items:
+                _write_sample(file, atoms, path)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def _write_sample(file: Any, atoms: Atoms) -> None:
+def _write_sample(file: Any, atoms: Atoms, path: Path) -> None:
     name, direction = atoms.info["group"], atoms.info["direction"]
     packed = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
     specimen = file["specimens"].require_group(name)
@@ -114,6 +132,8 @@ def _write_sample(file: Any, atoms: Atoms) -> None:
         for field in ("energy", "stress"):
             specimen.create_dataset(field, data=atoms.arrays[field].astype(np.float32), **packed)
         specimen.create_group("directions")
+    elif not np.array_equal(specimen["positions"][()], atoms.positions):
+        raise DataError(f"{path} holds another specimen {name}; write to another file")
     if direction not in specimen["directions"]:
         event = specimen["directions"].create_group(direction)
         event.create_dataset("d2min", data=atoms.arrays["d2min"].astype(np.float32), **packed)
@@ -122,12 +142,9 @@ def _write_sample(file: Any, atoms: Atoms) -> None:
 
 def released_ids(path: Path) -> set[str]:
     """Ids of the samples in a file (empty if there is no such file)."""
-    import h5py
-
     if not path.exists():
         return set()
     with _open(path) as file:
-        assert isinstance(file, h5py.File)
         return {
             f"{name}/{direction}"
             for name, specimen in file["specimens"].items()
@@ -169,43 +186,56 @@ def _open(path: Path) -> Any:
         found = file.attrs.get("format")
         file.close()
         raise DataError(f"{path}: its format is {found!r}, this version of vitrine reads {FORMAT!r}")
+    if "about" not in file.attrs or "specimens" not in file:
+        file.close()
+        raise DataError(f"{path} is damaged: it names no settings or no specimens")
     return file
 
 
 def read_released(path: Path, specimens: int | None = None) -> Samples:
-    """Samples of a released file.
+    """Samples of a released file, in order of specimen and direction.
+
+    Parameters
+    ----------
+    specimens: read the first ones only.
 
     Raises
     ------
-    DataError: not such a file, or it has fewer specimens than asked for.
+    DataError: not such a file, a damaged one, or it has fewer specimens than asked for.
     """
-    from ase import Atoms
-
     items: list[Atoms] = []
     with _open(path) as file:
-        about = json.loads(file.attrs["about"])
-        names = sorted(file["specimens"])
-        if specimens is not None and specimens > len(names):
-            raise DataError(f"{path} holds {len(names)} specimens; {specimens} were asked for")
-        for name in names[:specimens]:
-            specimen = file["specimens"][name]
-            fields = {key: specimen[key][()].astype(np.float64) for key in ("energy", "stress")}
-            for direction, event in specimen["directions"].items():
-                atoms = Atoms(
-                    numbers=specimen["numbers"][()],
-                    positions=specimen["positions"][()],
-                    cell=specimen["cell"][()],
-                    pbc=True,
-                )
-                for key, values in fields.items():
-                    atoms.arrays[key] = values
-                atoms.arrays["d2min"] = event["d2min"][()].astype(np.float64)
-                atoms.info |= {
-                    "id": f"{name}/{direction}",
-                    "group": name,
-                    "direction": direction,
-                    "event_strain": float(event.attrs["event_strain"]),
-                    "event_atoms": int(event.attrs["event_atoms"]),
-                }
-                items.append(atoms)
+        try:
+            about = json.loads(file.attrs["about"])
+            names = sorted(file["specimens"])
+            if specimens is not None and specimens > len(names):
+                raise DataError(f"{path} holds {len(names)} specimens; {specimens} were asked for")
+            for name in names[:specimens]:
+                items += _read_specimen(file["specimens"][name], name)
+        except (KeyError, OSError, ValueError) as error:
+            raise DataError(f"{path} is damaged: {error}") from error
     return glass_samples(items, {**about, "released": path.stem, "sha256": hash_file(path)}, {})
+
+
+def _read_specimen(specimen: Any, name: str) -> Iterator[Atoms]:
+    from ase import Atoms
+
+    fields = {key: specimen[key][()].astype(np.float64) for key in ("energy", "stress")}
+    for direction, event in specimen["directions"].items():
+        atoms = Atoms(
+            numbers=specimen["numbers"][()],
+            positions=specimen["positions"][()],
+            cell=specimen["cell"][()],
+            pbc=True,
+        )
+        for key, values in fields.items():
+            atoms.arrays[key] = values
+        atoms.arrays["d2min"] = event["d2min"][()].astype(np.float64)
+        atoms.info |= {
+            "id": f"{name}/{direction}",
+            "group": name,
+            "direction": direction,
+            "event_strain": float(event.attrs["event_strain"]),
+            "event_atoms": int(event.attrs["event_atoms"]),
+        }
+        yield atoms

@@ -48,13 +48,9 @@ class Table(Part):
 
     kind: Literal["table"] = "table"
     table: str = Field(min_length=1, description="path of a .csv, .csv.gz or .parquet file")
-    formula: str | None = Field(
-        None, description=f"column of formulas; by default {', '.join(USUAL_FORMULA_COLUMNS)}"
-    )
+    formula: str | None = Field(None, description="column of formulas; found by its usual names")
     target: str | None = Field(None, description="column to learn; by default the only numeric one")
-    group: str | None = Field(
-        None, description="column of what must stay together; by default the reduced formula"
-    )
+    group: str | None = Field(None, description="column of what stays together; else the reduced formula")
     skip_bad: bool = Field(False, description="leave rows out that cannot be used, instead of stopping")
     limit: int | None = Field(None, ge=1, description="use the first rows of the file only")
 
@@ -91,26 +87,24 @@ class Table(Part):
         for row, name in enumerate(groups):
             if not name:
                 reasons.setdefault(row, f"{group} is missing")
-        if reasons and not self.skip_bad:
-            raise DataError(_refusal(path, reasons, len(frame)))
         keep = [row for row in range(len(frame)) if row not in reasons]
-        if not keep:
+        if reasons and not (self.skip_bad and keep):
             raise DataError(_refusal(path, reasons, len(frame)))
         frame = _renamed(frame.assign(**{target: values}), {formula: "formula", target: "target"})
         stem = _stem(path)
+        about: dict[str, Any] = {
+            "table": path.name,
+            "sha256": hash_file(path),
+            "formula": formula,
+            "target": target,
+        }
+        about |= {"rows": len(frame), "skipped": len(reasons)}
         return Samples(
             kind="formulas",
             items=frame.iloc[keep].reset_index(drop=True),
             ids=tuple(f"{stem}:{row + 1}" for row in keep),
             groups=tuple(str(groups[row]) for row in keep),
-            about={
-                "table": path.name,
-                "sha256": hash_file(path),
-                "formula": formula,
-                "target": target,
-                "rows": len(frame),
-                "skipped": len(reasons),
-            },
+            about=about,
             left_out={f"{stem}:{row + 1}": reason for row, reason in sorted(reasons.items())},
         )
 
@@ -119,24 +113,20 @@ class Table(Part):
         if self.target is not None:
             name = _column(path, columns, self.target, "target")
             if name in taken:
-                raise DataError(
-                    f"{path}: column {name!r} is already the formula or the group, not the target"
-                )
+                raise DataError(f"{path}: {name!r} is already the formula or the group, not the target")
             if not _numbers(frame[name]).notna().any():
-                raise DataError(f"{path}: column {name!r} has no number in it, so it cannot be the target")
+                raise DataError(f"{path}: column {name!r} has no number in it")
             return name
-        free = [
-            name
-            for name in columns
-            if name not in taken and not _is_index(name) and frame[name].dtype != bool
+        free = [name for name in columns if name not in taken and not _is_index(name)]
+        numeric = [
+            name for name in free if frame[name].dtype != bool and _numbers(frame[name]).notna().mean() > 0.5
         ]
-        numeric = [name for name in free if _numbers(frame[name]).notna().mean() > 0.5]
         if len(numeric) == 1:
             return numeric[0]
         found = "there is no numeric column" if not numeric else f"there are {len(numeric)} numeric columns"
+        columns = numeric or columns
         raise DataError(
-            f"{path}: which column is the target? {found}; say so with source.target=NAME; "
-            f"columns: {_listed(numeric or columns)}"
+            f"{path}: which is the target? {found}; set source.target; columns: {_listed(columns)}"
         )
 
 
@@ -158,9 +148,9 @@ def read_formulas(path: str | Path, formula: str | None = None, skip_bad: bool =
     name = _formula_column(path, columns, formula)
     frame = _read(path, columns, [name], None)
     _, reasons = _reduce(frame[name])
-    if reasons and (not skip_bad or len(reasons) == len(frame)):
-        raise DataError(_refusal(path, reasons, len(frame)))
     keep = [row for row in range(len(frame)) if row not in reasons]
+    if reasons and not (skip_bad and keep):
+        raise DataError(_refusal(path, reasons, len(frame)))
     frame = _renamed(frame, {name: "formula"}).iloc[keep]
     frame.index = pd.Index([row + 1 for row in keep], name="row")
     frame.attrs["left_out"] = {row + 1: reason for row, reason in sorted(reasons.items())}
@@ -218,9 +208,14 @@ def _column_names(path: Path) -> list[str]:
     return names
 
 
-def _csv_header(path: Path) -> list[str]:
+def _open(path: Path) -> Any:
+    """Text with all line ends as one: pandas' parser loses count, and memory, at a lone CR."""
     opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+    return opener(path, "rt", encoding="utf-8-sig", newline=None)
+
+
+def _csv_header(path: Path) -> list[str]:
+    with _open(path) as file:
         rows = (row for row in csv.reader(file) if row)
         header = next(rows, None)
         if header is None:
@@ -239,31 +234,39 @@ def _csv_header(path: Path) -> list[str]:
 
 def _read(path: Path, columns: Sequence[str], text: Sequence[str], limit: int | None) -> pd.DataFrame:
     """The rows of a checked file; the columns in ``text`` as stripped strings ("NaN" is a formula)."""
-    import pandas as pd
-
     with _clear_errors(path):
-        if _is_parquet(path):
-            import pyarrow.parquet
-
-            table = pyarrow.parquet.ParquetFile(path).read().rename_columns(list(columns))
-            frame: pd.DataFrame = table.slice(0, limit).to_pandas(ignore_metadata=True)
-            for name in text:
-                frame[name] = [str(value).strip() if pd.notna(value) else "" for value in frame[name]]
-        else:
-            frame = pd.read_csv(
-                path,
-                encoding="utf-8-sig",
-                header=0,
-                names=list(columns),
-                index_col=False,
-                converters=dict.fromkeys(text, str.strip),
-                float_precision="round_trip",
-                low_memory=False,
-                nrows=limit,
-            )
+        reader = _read_parquet if _is_parquet(path) else _read_csv
+        frame = reader(path, columns, text, limit)
     if not len(frame):
         raise DataError(f"{path} has a header but no rows")
     return frame
+
+
+def _read_parquet(path: Path, columns: Sequence[str], text: Sequence[str], limit: int | None) -> pd.DataFrame:
+    import pandas as pd
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.ParquetFile(path).read().rename_columns(list(columns))
+    frame: pd.DataFrame = table.slice(0, limit).to_pandas(ignore_metadata=True)
+    for name in text:
+        frame[name] = [str(value).strip() if pd.notna(value) else "" for value in frame[name]]
+    return frame
+
+
+def _read_csv(path: Path, columns: Sequence[str], text: Sequence[str], limit: int | None) -> pd.DataFrame:
+    import pandas as pd
+
+    with _open(path) as file:
+        return pd.read_csv(
+            file,
+            header=0,
+            names=list(columns),
+            index_col=False,
+            converters=dict.fromkeys(text, str.strip),
+            float_precision="round_trip",
+            low_memory=False,
+            nrows=limit,
+        )
 
 
 def _column(path: Path, columns: Sequence[str], name: str, role: str) -> str:
@@ -279,9 +282,10 @@ def _formula_column(path: Path, columns: Sequence[str], name: str | None) -> str
         for column in columns:
             if column.lower() == usual:
                 return column
+    usual = ", ".join(USUAL_FORMULA_COLUMNS)
     raise DataError(
-        f"{path}: which column holds the formulas? none is named {', '.join(USUAL_FORMULA_COLUMNS)}; "
-        f"say so with source.formula=NAME; columns: {_listed(columns)}"
+        f"{path}: which column holds the formulas? none is named {usual}; "
+        f"set source.formula; columns: {_listed(columns)}"
     )
 
 

@@ -170,7 +170,8 @@ def load_model(folder: Path) -> ModelFolder:
         if recipe["format"] != FORMAT:
             raise DataError(
                 f"{path}: model folder format {recipe['format']!r}, but this vitrine "
-                f"({vitrine.__version__}) reads format {FORMAT}; use the version that wrote it ({recipe['vitrine']})"
+                f"({vitrine.__version__}) reads format {FORMAT}; use the version that wrote it, "
+                f"{recipe['vitrine']}"
             )
         model = shelf.parse("model", recipe["model"], "model")
         assert isinstance(model, ModelPart)
@@ -187,6 +188,8 @@ def load_model(folder: Path) -> ModelFolder:
             threshold=float(recipe["threshold"]),
         )
     except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise DataError(f"{path} is not a recipe written by vitrine: {type(error).__name__} {error}") from error
+        raise DataError(
+            f"{path} is not a recipe written by vitrine: {type(error).__name__} {error}"
+        ) from error
     except StudyError as error:
         raise DataError(f"{path}: {error}") from error

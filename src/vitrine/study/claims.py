@@ -130,7 +130,9 @@ def called_where_large(evidence: Evidence) -> Claim:
 def called_where_small(evidence: Evidence) -> Claim:
     """About a fifth of the atoms that hardly move are called STZ too."""
     found = _called(evidence, (evidence.severity < 0.01) & (evidence.truth < 0.5))
-    inside = None if found.low is None or found.high is None else bool(found.high >= 0.14 and found.low <= 0.20)
+    inside = (
+        None if found.low is None or found.high is None else bool(found.high >= 0.14 and found.low <= 0.20)
+    )
     return Claim(
         claim="About 20 % of the atoms with small D2min are called STZ (14 % by the printed matrix)",
         source=f"{LEE_RYU}, Fig. 3 and confusion matrix",

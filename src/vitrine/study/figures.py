@@ -62,7 +62,7 @@ def _ranking_figures(
         CurveFigure(
             name=f"{track}-pr",
             title=f"Precision and recall, {track} out-of-fold",
-            caption=f"Positives are {100 * positives:.2g} % of the rows, which is the precision of chance. {band}",
+            caption=f"Positives are {100 * positives:.2g} % of the rows: the precision of chance. {band}",
             x_label="recall",
             y_label="precision",
             curves=[*_curves(pr), _chance(any_pr)],

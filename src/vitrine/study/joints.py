@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from vitrine.errors import StudyError, did_you_mean
@@ -12,49 +14,105 @@ if TYPE_CHECKING:
 
 CLASSIFICATION = {"recall", "precision", "f1", "mcc", "roc_auc", "average_precision", "lift", "accuracy"}
 REGRESSION = {"mae", "rmse", "r2", "bias", "relative_mae"}
+RESERVED = {"id", "group", "truth", "shuffled_labels"}
+"""Columns of ``predictions/<track>.parquet`` that are no model's; a model of such a name would hide one."""
 
 
 def check_joints(study: Study) -> None:
     """Raise StudyError where two neighbouring parts do not fit, and say what would."""
-    source: Any = study.source
-    label: Any = study.label
-    representation: Any = study.representation
-    for name, part in (("source", source), ("unseen", study.unseen)):
+    _check_chain(study)
+    _check_models(study)
+    _check_tracks(study)
+    _check_evaluation(study)
+    _check_published(study)
+    for claim in study.claims:
+        try:
+            shelf.find("claim", claim)
+        except StudyError as error:
+            raise StudyError(f"claims: {error}") from error
+
+
+def _check_chain(study: Study) -> None:
+    """Source, label and representation speak of the same kind of samples."""
+    for name in ("source", "unseen"):
+        part: Any = getattr(study, name)
         if part is None:
             continue
-        yields = part.yields
-        for stage, taker in (("label", label), ("representation", representation)):
-            if taker.takes != yields:
-                fitting = [k for k in shelf.kinds(stage) if shelf.find(stage, k).takes == yields]
+        for stage in ("label", "representation"):
+            taker: Any = getattr(study, stage)
+            if taker.takes != part.yields:
+                fitting = [k for k in shelf.kinds(stage) if _says(stage, k, "takes") == part.yields]
                 raise StudyError(
-                    f"{name} {part.kind!r} yields {yields}, but {stage} {taker.kind!r} takes {taker.takes}; "
-                    f"fitting {stage}s: {', '.join(fitting) or 'none'}"
+                    f"{name} {part.kind!r} yields {part.yields}, but {stage} {taker.kind!r} takes "
+                    f"{taker.takes}; fitting {stage}s: {', '.join(fitting) or 'none'}"
                 )
-    for model_name, model in study.models.items():
-        if representation.makes not in model.takes:
+
+
+def _check_models(study: Study) -> None:
+    makes, target = study.representation.makes, study.label.makes  # type: ignore[attr-defined]
+    for name, model in study.models.items():
+        if name in RESERVED:
+            raise StudyError(f"models.{name}: this name is taken, choose another")
+        if makes not in model.takes:
             raise StudyError(
-                f"models.{model_name}: {model.kind!r} takes {' or '.join(sorted(model.takes))}, but "
-                f"representation {representation.kind!r} makes {representation.makes}; "
-                f"fitting models: {_fitting_models(representation.makes, label.makes)}"
+                f"models.{name}: {model.kind!r} takes {' or '.join(sorted(model.takes))}, but "
+                f"representation {study.representation.kind!r} makes {makes}; "  # type: ignore[attr-defined]
+                f"fitting models: {_fitting_models(makes, target)}"
             )
-        if label.makes not in model.targets:
+        if target not in model.targets:
             raise StudyError(
-                f"models.{model_name}: {model.kind!r} cannot learn a target of kind {label.makes!r}; "
-                f"fitting models: {_fitting_models(representation.makes, label.makes)}"
+                f"models.{name}: {model.kind!r} cannot learn a target of kind {target!r}; "
+                f"fitting models: {_fitting_models(makes, target)}"
             )
-    _check_names(study, label.makes)
+    _check_model_name(study, "main_model", study.main_model)
+    if study.evaluation.shuffled_labels is not None:
+        _check_model_name(study, "evaluation.shuffled_labels", study.evaluation.shuffled_labels)
 
 
 def _fitting_models(makes: str, target: str) -> str:
     fitting = [
         kind
         for kind in shelf.kinds("model")
-        if makes in shelf.find("model", kind).takes and target in shelf.find("model", kind).targets
+        if makes in _says("model", kind, "takes") and target in _says("model", kind, "targets")
     ]
     return ", ".join(fitting) or "none"
 
 
-def _check_names(study: Study, target: str) -> None:
+def _says(stage: str, kind: str, what: str) -> Any:
+    """What a part on the shelf says of itself; one that cannot be loaded says nothing."""
+    try:
+        return getattr(shelf.find(stage, kind), what, ())
+    except StudyError:
+        return ()
+
+
+def _check_model_name(study: Study, where: str, name: str) -> None:
+    if name not in study.models:
+        raise StudyError(f"{where}: no model {name!r} in models{did_you_mean(name, study.models)}")
+
+
+def _check_tracks(study: Study) -> None:
+    for number, track in enumerate(study.tracks):
+        for name in track.models or ():
+            _check_model_name(study, f"tracks.{number}.models", name)
+        _check_once(f"tracks.{number}.models", track.models or ())
+    _check_once("tracks", (track.split.track for track in study.tracks))  # type: ignore[attr-defined]
+    first = study.tracks[0].models
+    if first is not None and study.main_model not in first:
+        raise StudyError(
+            f"tracks.0.models: the main model {study.main_model!r} must be among them, "
+            "because figures and claims are drawn from the first track"
+        )
+
+
+def _check_once(where: str, names: Iterable[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise StudyError(f"{where}: {twice[0]!r} stands twice")
+
+
+def _check_evaluation(study: Study) -> None:
+    target: str = study.label.makes  # type: ignore[attr-defined]
     known = CLASSIFICATION if target == "binary" else REGRESSION
     for metric in study.evaluation.metrics:
         if metric not in known:
@@ -62,11 +120,25 @@ def _check_names(study: Study, target: str) -> None:
                 f"evaluation.metrics: {metric!r} does not fit a target of kind {target!r}"
                 f"{did_you_mean(metric, known)}"
             )
-    named = {"main_model": study.main_model, "evaluation.shuffled_labels": study.evaluation.shuffled_labels}
-    for number, track in enumerate(study.tracks):
-        named |= {f"tracks.{number}.models": name for name in track.models or ()}
-    for where, name in named.items():
-        if name is not None and name not in study.models:
-            raise StudyError(f"{where}: no model {name!r} in models{did_you_mean(name, study.models)}")
-    for claim in study.claims:
-        shelf.find("claim", claim)
+    _check_once("evaluation.metrics", study.evaluation.metrics)
+    if study.evaluation.published_prevalence is not None and target != "binary":
+        raise StudyError("evaluation.published_prevalence: only a binary target has positives")
+
+
+def _check_published(study: Study) -> None:
+    tracks = {track.split.track for track in study.tracks}  # type: ignore[attr-defined]
+    for number, table in enumerate(study.published):
+        where = f"published.{number}"
+        # a scale or an override may have taken a model or a track away: only the rows must be there
+        for model, row in table.beside.items():
+            if row not in table.rows:
+                raise StudyError(f"{where}.beside.{model}: no row {row!r}{did_you_mean(row, table.rows)}")
+        for name, row_values in table.rows.items():
+            strange = sorted(set(row_values) - set(table.metrics))
+            if strange:
+                raise StudyError(
+                    f"{where}.rows.{name}: {strange[0]!r} is not among the metrics of the table"
+                    f"{did_you_mean(strange[0], table.metrics)}"
+                )
+        if table.track is not None and table.track not in tracks | set(shelf.kinds("split")):
+            raise StudyError(f"{where}.track: no track {table.track!r}{did_you_mean(table.track, tracks)}")

@@ -57,7 +57,7 @@ def write_predictions(path: Path, examples: Examples, scores: dict[str, NDArray[
     owner = examples.owner
     frame = pd.DataFrame(
         {
-            "id": pd.Categorical.from_codes(owner, categories=list(examples.ids)),
+            "id": np.asarray(examples.ids, dtype=object)[owner],
             "group": np.asarray(examples.groups, dtype=object)[owner],
             "truth": examples.target,
             **scores,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -12,12 +12,14 @@ from vitrine.study.yaml_reader import read_yaml
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Deep merge; a mapping of another ``kind`` replaces the whole, a null removes.
+    """Deep merge; a mapping of another ``kind`` replaces the whole, a null in its place removes it.
 
     >>> merge({"a": {"kind": "x", "n": 1}, "b": 2}, {"a": {"n": 3}})
     {'a': {'kind': 'x', 'n': 3}, 'b': 2}
     >>> merge({"a": {"kind": "x", "n": 1}}, {"a": {"kind": "y"}})
     {'a': {'kind': 'y'}}
+    >>> merge({"models": {"a": {"kind": "x"}, "b": {"kind": "y"}}}, {"models": {"b": None}})
+    {'models': {'a': {'kind': 'x'}}}
     """
     result = dict(base)
     for key, value in over.items():
@@ -25,26 +27,42 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(old, Mapping) and isinstance(value, Mapping):
             other_kind = "kind" in value and "kind" in old and value["kind"] != old["kind"]
             result[key] = dict(value) if other_kind else merge(old, value)
+        elif isinstance(old, Mapping) and value is None:
+            del result[key]
         else:
             result[key] = value
     return result
 
 
+def apply_overrides(data: dict[str, Any], texts: Sequence[str]) -> None:
+    """Apply several ``path.to.key=value`` in place, those of a ``kind`` first.
+
+    Raises
+    ------
+    StudyError: as :func:`apply_override`, and for ``scale``, which is not set but chosen.
+    """
+    for text in sorted(texts, key=lambda t: _path(t)[-1] != "kind"):
+        if _path(text)[0] in {"scale", "scales"}:
+            raise StudyError(f"--set {text!r}: choose a scale with --scale; its settings are set one by one")
+        apply_override(data, text)
+
+
 def apply_override(data: dict[str, Any], text: str) -> None:
     """Apply one ``path.to.key=value`` in place.
 
-    Setting a ``kind`` that differs from the present one starts that part from its defaults.
+    Setting a ``kind`` that differs from the present one starts that part from its defaults. A null
+    in place of a mapping removes it, as in :func:`merge`.
 
     Raises
     ------
     StudyError: no ``=``, an empty path, a value that is not YAML, or a path through a plain value.
     """
-    path, equals, raw = text.partition("=")
-    steps = [step.strip() for step in path.split(".")]
-    if not equals or not all(steps):
+    steps = _path(text)
+    if "=" not in text or not all(steps):
         raise StudyError(f"--set {text!r}: expected KEY=VALUE, for example source.specimens=20")
+    raw = text.partition("=")[2]
     try:
-        value = read_yaml(raw) if raw.strip() else None
+        value = read_yaml(raw)
     except yaml.YAMLError as error:
         raise StudyError(f"--set {text!r}: the value is not valid YAML: {error}") from error
     here: Any = data
@@ -56,22 +74,31 @@ def apply_override(data: dict[str, Any], text: str) -> None:
     elif last == "kind" and here.get("kind") not in (None, value):
         here.clear()
         here["kind"] = value
+    elif value is None and isinstance(here.get(last), dict):
+        del here[last]
     else:
         here[last] = value
 
 
+def _path(text: str) -> list[str]:
+    return [step.strip() for step in text.partition("=")[0].split(".")]
+
+
 def _descend(here: Any, step: str, path: str, text: str) -> Any:
     if isinstance(here, list):
-        return here[_index(here, step, text)]
-    if here.get(step) is None:
-        here[step] = {}
-    found = here[step]
+        found = here[_index(here, step, text)]
+    else:
+        if here.get(step) is None:
+            here[step] = {}
+        found = here[step]
     if not isinstance(found, (dict, list)):
         raise StudyError(f"--set {text!r}: {path} is the plain value {found!r}, it has no keys")
     return found
 
 
 def _index(items: list[Any], step: str, text: str) -> int:
-    if not step.isdigit() or int(step) >= len(items):
-        raise StudyError(f"--set {text!r}: {step!r} must be a position from 0 to {len(items) - 1}")
+    if not (step.isascii() and step.isdecimal()):
+        raise StudyError(f"--set {text!r}: a list has positions, 0 for the first, not {step!r}")
+    if int(step) >= len(items):
+        raise StudyError(f"--set {text!r}: no position {step} in a list of {len(items)}")
     return int(step)

@@ -129,7 +129,7 @@ def _observe(
             f"{where}: largest force {found.largest_force:.2g} eV/Å, not an energy minimum; the model was "
             "trained on minimised configurations: use --relax"
         )
-    result = atoms.copy()
+    result: Atoms = atoms.copy()
     if relax:
         result.positions = found.positions
     result.arrays["energy"], result.arrays["stress"] = found.energy, found.stress

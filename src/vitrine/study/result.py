@@ -176,7 +176,9 @@ class Result:
         """
         path = folder / "result.json"
         if not path.is_file():
-            raise DataError(f"{folder} is not a run folder: it holds no result.json; a run folder is what `vitrine run` wrote to --out")
+            raise DataError(
+                f"{folder} is not a run folder: it holds no result.json; a run folder is what `vitrine run` wrote to --out"
+            )
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             kinds = {"curves": CurveFigure, "scatter": ScatterFigure, "atoms": AtomsFigure}
@@ -219,5 +221,8 @@ def _finite(value: Any) -> Any:
 
 def _write_json(path: Path, data: Any, indent: int | None = 1) -> None:
     temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(_finite(data), indent=indent, allow_nan=False, default=_plain, ensure_ascii=False), encoding="utf-8")
+    temporary.write_text(
+        json.dumps(_finite(data), indent=indent, allow_nan=False, default=_plain, ensure_ascii=False),
+        encoding="utf-8",
+    )
     temporary.replace(path)

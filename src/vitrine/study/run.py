@@ -75,7 +75,8 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
         result.figures = [*drawn, *result.figures]
     _conclude(study, work, campaign, result)
     for name in study.models:
-        write_model_folder(out / "models" / name, study, name, work.final[name], work.samples, work.examples, result)
+        folder = out / "models" / name
+        write_model_folder(folder, study, name, work.final[name], work.samples, work.examples, result)
     write_outputs(out, study, work.examples, work.scores, result)
     log(_reused(campaign.outcomes))
     return result
@@ -246,9 +247,7 @@ def _evaluate(study: Study, work: Work, log: Log) -> Result:
     return result
 
 
-def _predict_unseen(
-    study: Study, work: Work, campaign: Campaign, log: Log
-) -> tuple[list[Row], list[Figure]]:
+def _predict_unseen(study: Study, work: Work, campaign: Campaign, log: Log) -> tuple[list[Row], list[Figure]]:
     """The unseen source: predicted by the final models, then compared with what happened."""
     started = time.monotonic()
     source: Any = study.unseen

@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 from vitrine.study import shelf
-from vitrine.study.spec import SCALES, Evaluation, Published, Seeds, Study
+from vitrine.study.spec import SCALES, Evaluation, ModelName, Published, Seeds, Study, Track
 
 _STAGE_OF = {"source": "source", "unseen": "source", "label": "label", "representation": "representation"}
+_NULL = {"type": "null"}
 
 
 def study_schema() -> dict[str, Any]:
     """JSON schema (draft 2020-12) of a study file: every part with its keys, defaults and words."""
+    definitions = _part_definitions()
+    track = Track.model_fields["models"].description
+    definitions["track"] = {
+        "type": "object",
+        "required": ["split"],
+        "additionalProperties": False,
+        "properties": {
+            "split": {"$ref": "#/$defs/split"},
+            "models": {
+                "anyOf": [{"type": "array", "minItems": 1, "items": {"type": "string"}}, _NULL],
+                "description": track,
+            },
+        },
+    }
+    for name, model in (("evaluation", Evaluation), ("seeds", Seeds), ("published", Published)):
+        definitions[name] = _inline(model, definitions)
+    properties = _properties()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "vitrine study",
+        "type": "object",
+        "additionalProperties": False,
+        "required": [name for name, field in Study.model_fields.items() if field.is_required()],
+        "properties": properties | {"scales": _scales(list(properties))},
+        "$defs": definitions,
+    }
+
+
+def _part_definitions() -> dict[str, Any]:
+    """One definition per part, and one per stage that takes any of its kinds."""
     definitions: dict[str, Any] = {}
     for stage in shelf.STAGES:
         if stage == "claim":
@@ -19,53 +52,56 @@ def study_schema() -> dict[str, Any]:
         kinds = sorted(shelf.kinds(stage))
         for kind in kinds:
             definitions[f"{stage}-{kind}"] = _inline(shelf.part_class(stage, kind), definitions)
+            # what else a part requires may come from a scale or from --set
             definitions[f"{stage}-{kind}"]["required"] = ["kind"]
         definitions[stage] = {"oneOf": [{"$ref": f"#/$defs/{stage}-{kind}"} for kind in kinds]}
-    definitions["track"] = {
-        "type": "object",
-        "required": ["split"],
-        "additionalProperties": False,
-        "properties": {
-            "split": {"$ref": "#/$defs/split"},
-            "models": {"type": "array", "items": {"type": "string"}, "description": "all by default"},
-        },
-    }
-    for name, model in (("evaluation", Evaluation), ("seeds", Seeds), ("published", Published)):
-        definitions[name] = _inline(model, definitions)
-    properties: dict[str, Any] = {
-        name: {"type": "string", "description": Study.model_fields[name].description or ""}
-        for name in ("study", "title", "question", "main_model")
-    }
-    properties |= {name: {"$ref": f"#/$defs/{stage}"} for name, stage in _STAGE_OF.items()}
-    properties |= {
+    return definitions
+
+
+def _properties() -> dict[str, Any]:
+    """The keys of a study file but ``scales``."""
+    texts = ("study", "title", "question", "main_model")
+    found: dict[str, Any] = {name: {"type": "string"} for name in texts}
+    found["study"]["pattern"] = r"^[a-z0-9][a-z0-9-]*$"
+    found |= {name: {"$ref": f"#/$defs/{stage}"} for name, stage in _STAGE_OF.items()}
+    found["unseen"] = {"anyOf": [found["unseen"], _NULL]}
+    pattern = get_args(ModelName)[1].metadata[0].pattern
+    found |= {
         "citations": {"type": "array", "items": {"type": "string"}},
         "tracks": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/track"}},
-        "models": {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/model"}},
+        "models": {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"pattern": pattern},
+            "additionalProperties": {"$ref": "#/$defs/model"},
+        },
         "evaluation": {"$ref": "#/$defs/evaluation"},
         "seeds": {"$ref": "#/$defs/seeds"},
         "published": {"type": "array", "items": {"$ref": "#/$defs/published"}},
         "claims": {"type": "array", "items": {"enum": sorted(shelf.kinds("claim"))}},
         "scale": {"enum": list(SCALES)},
-        "scales": {
-            "type": "object",
-            "description": "settings that a scale lays over the rest",
-            "additionalProperties": False,
-            "properties": {name: {"type": "object"} for name in SCALES},
-        },
     }
-    required = [name for name, field in Study.model_fields.items() if field.is_required()]
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "vitrine study",
-        "type": "object",
+    for name, field in Study.model_fields.items():
+        if field.description:
+            found[name]["description"] = field.description
+    return found
+
+
+def _scales(keys: list[str]) -> dict[str, Any]:
+    layer = {
+        "type": ["object", "null"],
         "additionalProperties": False,
-        "required": required,
-        "properties": properties,
-        "$defs": definitions,
+        "properties": {key: {} for key in keys if key != "scale"},
+    }
+    return {
+        "type": "object",
+        "description": "settings that a scale lays over the rest",
+        "additionalProperties": False,
+        "properties": {name: layer for name in SCALES},
     }
 
 
-def _inline(model: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    schema: dict[str, Any] = model.model_json_schema(ref_template="#/$defs/{model}")
+def _inline(model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template="#/$defs/{model}")
     definitions.update(schema.pop("$defs", {}))
     return schema

@@ -41,7 +41,7 @@ def score_rows(
     rows = []
     settings = study.evaluation
     for model, score in scores.items():
-        kinds = [(None, "own")]
+        kinds: list[tuple[float | None, str]] = [(None, "own")]
         if settings.published_prevalence is not None and where is None:
             kinds.append((settings.published_prevalence, "published"))
         for prevalence, name in kinds:
@@ -126,8 +126,8 @@ def difference_rows(
                 resamples=study.evaluation.resamples,
                 seed=study.seeds.bootstrap,
             )
-            place: dict[str, Any] = {"difference": f"{main} minus {model}"}
-            rows.append(_row(track, main, name, found, unit, place, None, study))
+            place: dict[str, Any] = {"difference": f"{main} minus this model"}
+            rows.append(_row(track, model, name, found, unit, place, None, study))
     return rows
 
 

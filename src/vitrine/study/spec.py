@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vitrine.errors import StudyError, did_you_mean
 from vitrine.parts import Part
@@ -18,28 +19,27 @@ Scale = Literal["smoke", "demo", "laptop", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "demo", "laptop", "paper")
 
 
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+"""Names a folder and a column, so no dots, slashes or spaces."""
+
+
 def _part(stage: str) -> BeforeValidator:
-    def check(value: Any, info: ValidationInfo) -> Any:
-        return None if value is None else shelf.parse(stage, value, str(info.field_name))
-
-    return BeforeValidator(check)
+    return BeforeValidator(partial(shelf.checked, stage))
 
 
-def _models(value: Any) -> Any:
-    if not isinstance(value, Mapping) or not value:
-        raise StudyError("models: expected a mapping of names to models, at least one")
-    return {str(name): shelf.parse("model", part, f"models.{name}") for name, part in value.items()}
+def _optional_part(stage: str) -> BeforeValidator:
+    return BeforeValidator(lambda value: None if value is None else shelf.checked(stage, value))
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Track(_Strict):
     """One way to split the samples, and which models go through it."""
 
     split: Annotated[Part, _part("split")]
-    models: tuple[str, ...] | None = Field(None, description="names of models; all by default")
+    models: tuple[str, ...] | None = Field(None, min_length=1, description="names of models; all by default")
 
 
 class Evaluation(_Strict):
@@ -81,13 +81,13 @@ class Study(_Strict):
     question: str = Field("", description="what the study asks, in a sentence or two")
     citations: tuple[str, ...] = Field((), description="DOIs of the work that the study follows")
     source: Annotated[Part, _part("source")]
-    unseen: Annotated[Part | None, _part("source")] = Field(
+    unseen: Annotated[Part | None, _optional_part("source")] = Field(
         None, description="a second source, predicted by the trained models and never trained on"
     )
     label: Annotated[Part, _part("label")]
     representation: Annotated[Part, _part("representation")]
     tracks: tuple[Track, ...] = Field(min_length=1)
-    models: Annotated[dict[str, Any], BeforeValidator(_models)]
+    models: dict[ModelName, Annotated[Any, _part("model")]] = Field(min_length=1)
     main_model: str = Field(description="the model of figures and of the unseen source")
     evaluation: Evaluation
     seeds: Seeds = Seeds()
@@ -97,16 +97,14 @@ class Study(_Strict):
 
     def resolved(self) -> dict[str, Any]:
         """Plain data that YAML can hold; reading it back gives the same study."""
-        data: dict[str, Any] = {}
-        for name in type(self).model_fields:
-            data[name] = _plain(getattr(self, name))
-        return data
+        return {name: _plain(getattr(self, name)) for name in type(self).model_fields}
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Part):  # fields that are typed Part would lose what their class adds
+        return value.model_dump(mode="json")
     if isinstance(value, BaseModel):
-        fields = type(value).model_fields
-        return {name: _plain(getattr(value, name)) for name in fields}
+        return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -130,46 +128,48 @@ def preset_text(name: str) -> str:
     ------
     StudyError: there is no such study.
     """
-    path = _presets() / f"{name}.yaml"
     if name not in preset_names():
-        raise StudyError(f"no study {name!r}{did_you_mean(name, preset_names())}, or give a study file (.yaml)")
-    return path.read_text(encoding="utf-8")
+        known = did_you_mean(name, preset_names())
+        raise StudyError(f"no study {name!r}{known}; or give a study file (.yaml)")
+    return (_presets() / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def read_study(name_or_file: str) -> tuple[dict[str, Any], str]:
     """The raw mapping of a preset or of a study file, and where it came from.
+
+    A name is that of a preset before it is that of a file without ``.yaml``.
 
     Raises
     ------
     StudyError: no such file, not YAML, or not a mapping.
     """
     path = Path(name_or_file)
-    if path.suffix in {".yaml", ".yml"} or path.is_file():
-        if not path.is_file():
-            raise StudyError(f"{path}: no such study file")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise StudyError(f"{path}: cannot be read as text: {error}") from error
-    else:
-        text = preset_text(name_or_file)
+    try:
+        if path.suffix in {".yaml", ".yml"} or (name_or_file not in preset_names() and path.exists()):
+            text = path.read_text(encoding="utf-8-sig")
+        else:
+            text = preset_text(name_or_file)
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path} is not a text in UTF-8, so no study file: {error}") from error
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read as a study file: {error.strerror or error}") from error
     try:
         data = read_yaml(text)
     except yaml.YAMLError as error:
         raise StudyError(f"{name_or_file}: not valid YAML: {error}") from error
     if not isinstance(data, dict):
-        raise StudyError(f"{name_or_file}: a study file is a mapping of keys, got {type(data).__name__}")
+        found = "is empty" if data is None else f"holds a {type(data).__name__}"
+        raise StudyError(f"{name_or_file} {found}; a study file is a mapping of keys, see `vitrine init`")
     return data, name_or_file
 
 
-def load_study(
-    name_or_file: str, scale: str | None = None, overrides: list[str] | None = None
-) -> Study:
+def load_study(name_or_file: str, scale: str | None = None, overrides: Sequence[str] | None = None) -> Study:
     """A checked study from a preset name or a file.
 
     Parameters
     ----------
-    scale: one of ``smoke``, ``demo``, ``laptop``, ``paper``; its settings override the file.
+    scale: one of ``smoke``, ``demo``, ``laptop``, ``paper``; its settings override the file. By
+        default the file's own ``scale``, else ``smoke``.
     overrides: ``["model.path=value", ...]`` override both; values are YAML.
 
     Raises
@@ -177,21 +177,45 @@ def load_study(
     StudyError: anything wrong in the file, the scale or an override; also joints that do not fit.
     """
     from vitrine.study.joints import check_joints
-    from vitrine.study.overrides import apply_override, merge
+    from vitrine.study.overrides import apply_overrides, merge
 
     data, origin = read_study(name_or_file)
-    scales = data.pop("scales", None) or {}
-    if not isinstance(scales, Mapping):
-        raise StudyError(f"{origin}: scales must be a mapping of scale names to settings")
-    strange = [name for name in scales if name not in SCALES]
-    if strange:
-        raise StudyError(f"{origin}: scales.{strange[0]}: no such scale{did_you_mean(str(strange[0]), SCALES)}")
-    chosen = scale or str(data.get("scale", "smoke"))
-    if chosen not in SCALES:
-        raise StudyError(f"no scale {chosen!r}{did_you_mean(chosen, SCALES)}")
-    data = merge(data, scales.get(chosen) or {}) | {"scale": chosen}
-    for text in sorted(overrides or [], key=lambda t: not t.split("=")[0].strip().endswith("kind")):
-        apply_override(data, text)
+    layers = _layers(data.pop("scales", None), origin)
+    chosen = _scale(scale, data.get("scale"), layers, origin)
+    data = merge(data, layers.get(chosen, {})) | {"scale": chosen}
+    apply_overrides(data, overrides or ())
     study: Study = shelf.validate(Study, data, "")
     check_joints(study)
     return study
+
+
+def _layers(scales: Any, origin: str) -> dict[str, dict[str, Any]]:
+    """What each scale lays over the file; all scales are looked at, whichever is chosen."""
+    if scales is None:
+        return {}
+    if not isinstance(scales, Mapping):
+        raise StudyError(f"{origin}: scales: expected a mapping of scale names to settings")
+    known = [name for name in Study.model_fields if name != "scale"]
+    layers = {}
+    for name, settings in scales.items():
+        where = f"{origin}: scales.{name}"
+        if name not in SCALES:
+            raise StudyError(f"{where}: no such scale{did_you_mean(str(name), SCALES)}")
+        if settings is not None and not isinstance(settings, Mapping):
+            raise StudyError(f"{where}: expected a mapping of settings, got {settings!r}")
+        for key in settings or {}:
+            if key not in known:
+                raise StudyError(f"{where}.{key}: no such key{did_you_mean(str(key), known)}")
+        layers[name] = dict(settings or {})
+    return layers
+
+
+def _scale(asked: str | None, own: Any, layers: Mapping[str, Any], origin: str) -> str:
+    chosen = asked or str(own or "smoke")
+    if chosen not in SCALES:
+        raise StudyError(f"no scale {chosen!r}{did_you_mean(chosen, SCALES)}")
+    # else a run would carry the name of a scale without its settings
+    if chosen not in layers and chosen != str(own or "smoke"):
+        known = ", ".join(sorted({*layers, str(own or "smoke")}, key=str))
+        raise StudyError(f"{origin} says nothing about the scale {chosen!r}; its scales: {known}")
+    return chosen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -37,7 +38,7 @@ class DenseNetwork(nn.Module):
     def __init__(self, n_features: int, widths: Sequence[int], residual: bool) -> None:
         super().__init__()
         sizes = [n_features, *widths]
-        layers = [DenseLayer(a, b, residual) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        layers = [DenseLayer(a, b, residual) for a, b in pairwise(sizes)]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
 
     def forward(self, x: Tensor, edge_index: Tensor | None = None) -> Tensor:
