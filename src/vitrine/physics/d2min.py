@@ -66,7 +66,7 @@ def d2min(
     return result
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _d2min(before, step, cell0, cell1, starts, index, shift, result):  # type: ignore[no-untyped-def]
     most = 0
     for i in range(len(result)):

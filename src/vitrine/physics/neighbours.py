@@ -95,7 +95,7 @@ def neighbours_within(positions: Float, cell: Float, cutoff: float) -> Neighbour
     return Neighbours(starts, index, shift - home[index] + home[centre])
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _search(fractional, cell, cutoff2, bins, reach, which, order, bounds):  # type: ignore[no-untyped-def]
     n = len(fractional)
     starts = np.zeros(n + 1, np.int64)

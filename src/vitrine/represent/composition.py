@@ -40,7 +40,7 @@ class ElementalFractions(Part):
 
     def citations(self) -> tuple[str, ...]:
         """ElemNet (Jha et al. 2018)."""
-        return ("doi:10.1038/s41598-018-35934-y",)
+        return ("10.1038/s41598-018-35934-y",)
 
     def build(self, samples: Samples, compute: Compute) -> Examples:
         """One row per formula; nothing is worth storing, so ``compute`` is not called.

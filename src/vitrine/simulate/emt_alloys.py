@@ -78,8 +78,8 @@ class EmtAlloys(Part):
 
     def citations(self) -> tuple[str, ...]:
         """EMT, ASE, and the enumeration of superlattices."""
-        emt, ase = "doi:10.1016/0039-6028(96)00816-3", "doi:10.1088/1361-648X/aa680e"
-        return emt, ase, "doi:10.1103/PhysRevB.77.224115"
+        emt, ase = "10.1016/0039-6028(96)00816-3", "10.1088/1361-648X/aa680e"
+        return emt, ase, "10.1103/PhysRevB.77.224115"
 
     def tasks(self) -> list[Task]:
         """One task, which makes ``structures.extxyz`` and ``table.csv``."""

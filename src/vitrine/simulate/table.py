@@ -20,6 +20,7 @@ from pydantic import Field
 from vitrine.errors import DataError, did_you_mean
 from vitrine.parts import Part
 from vitrine.samples import Samples, hash_file
+from vitrine.simulate.emt_alloys import EmtAlloys
 from vitrine.tasks import Outcome, Task
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ USUAL_FORMULA_COLUMNS = ("formula", "composition", "pretty_comp", "pretty_formul
 """Names under which a column of formulas is found without being told, in this order."""
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
+EMBEDDED = "emt-alloys"
+"""The table that is made in seconds where the user has none."""
+
 SHOWN = 5
 """Number of bad rows that an error shows."""
 
@@ -47,7 +51,11 @@ class Table(Part):
     not_determining: ClassVar[frozenset[str]] = frozenset({"skip_bad"})
 
     kind: Literal["table"] = "table"
-    table: str = Field(min_length=1, description="path of a .csv, .csv.gz or .parquet file")
+    table: str = Field(
+        EMBEDDED,
+        min_length=1,
+        description="path of a .csv, .csv.gz or .parquet file, or emt-alloys, which needs no file",
+    )
     formula: str | None = Field(None, description="column of formulas; found by its usual names")
     target: str | None = Field(None, description="column to learn; by default the only numeric one")
     group: str | None = Field(None, description="column of what stays together; else the reduced formula")
@@ -57,21 +65,29 @@ class Table(Part):
     def recipe(self) -> dict[str, Any]:
         """As for every part, with the file's name and SHA-256 in place of its path."""
         recipe = super().recipe()
+        if self._embedded:
+            return recipe
         path = _existing(self.table)
         recipe["settings"]["table"] = {"name": _stem(path), "sha256": hash_file(path)}
         return recipe
 
+    @property
+    def _embedded(self) -> bool:
+        return self.table == EMBEDDED and not Path(EMBEDDED).is_file()
+
     def tasks(self) -> list[Task]:
-        """None: reading a file is quick."""
-        return []
+        """None for a file, which is quick to read; one for the embedded alloys."""
+        return EmtAlloys().tasks() if self._embedded else []
 
     def samples(self, outcomes: Sequence[Outcome] = ()) -> Samples:
-        """Read the file.
+        """Read the file, or the embedded alloys.
 
         Raises
         ------
         DataError: no such file or column, not a table, or rows that cannot be used.
         """
+        if self._embedded:
+            return self._alloys(outcomes)
         path = _existing(self.table)
         columns = _column_names(path)
         formula = _formula_column(path, columns, self.formula)
@@ -107,6 +123,16 @@ class Table(Part):
             about=about,
             left_out={f"{stem}:{row + 1}": reason for row, reason in sorted(reasons.items())},
         )
+
+    def _alloys(self, outcomes: Sequence[Outcome]) -> Samples:
+        samples = EmtAlloys().samples(outcomes)
+        known = samples.about["target"]
+        if self.target not in (None, known):
+            raise DataError(
+                f"the embedded table {EMBEDDED} has the target {known!r} only, not {self.target!r}; "
+                "give your own table with source.table=FILE"
+            )
+        return samples
 
     def _target_column(self, path: Path, frame: pd.DataFrame, taken: Sequence[str]) -> str:
         columns = [str(name) for name in frame.columns]

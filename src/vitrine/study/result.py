@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from vitrine.errors import DataError
 
@@ -177,26 +178,37 @@ class Result:
         path = folder / "result.json"
         if not path.is_file():
             raise DataError(
-                f"{folder} is not a run folder: it holds no result.json; a run folder is what `vitrine run` wrote to --out"
+                f"{folder} is not a run folder: it holds no result.json; "
+                "a run folder is what `vitrine run` wrote to --out"
             )
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            kinds = {"curves": CurveFigure, "scatter": ScatterFigure, "atoms": AtomsFigure}
-            figures: list[Any] = []
-            for figure in data.pop("figures"):
-                kind = kinds[figure["kind"]]
-                if kind is CurveFigure:
-                    figure["curves"] = [Curve(**curve) for curve in figure["curves"]]
-                figures.append(kind(**figure))
             return cls(
-                rows=[Row(**row) for row in data.pop("rows")],
-                claims=[Claim(**claim) for claim in data.pop("claims")],
-                published=[PublishedTable(**table) for table in data.pop("published")],
-                figures=figures,
+                rows=TypeAdapter(list[Row]).validate_python(data.pop("rows")),
+                claims=TypeAdapter(list[Claim]).validate_python(data.pop("claims")),
+                published=TypeAdapter(list[PublishedTable]).validate_python(data.pop("published")),
+                figures=[_figure(figure) for figure in data.pop("figures")],
                 **data,
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"{path} is not a result of this version of vitrine: {error}") from error
+        except OSError as error:
+            raise DataError(f"{path}: {error.strerror or error}") from error
+
+
+def _figure(data: dict[str, Any]) -> Figure:
+    kind = data["kind"]
+    if kind == "curves":
+        data["curves"] = [Curve(**curve) for curve in data["curves"]]
+        for name in ("x_range", "y_range"):  # JSON knows no tuples
+            if data.get(name) is not None:
+                data[name] = tuple(data[name])
+        return CurveFigure(**data)
+    if kind == "scatter":
+        return ScatterFigure(**data)
+    if kind == "atoms":
+        return AtomsFigure(**data)
+    raise ValueError(f"a figure of the unknown kind {kind!r}")
 
 
 def _plain(value: Any) -> Any:

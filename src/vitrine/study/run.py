@@ -204,8 +204,8 @@ def _fit_final(study: Study, work: Work, campaign: Campaign, log: Log) -> None:
     work.timings["final models"] = time.monotonic() - started
 
 
-def _unit(study: Study) -> str | None:
-    unit: str | None = getattr(study.label, "unit", None)
+def _unit(study: Study, samples: Samples) -> str | None:
+    unit: str | None = getattr(study.label, "unit", None) or samples.about.get("unit")
     return unit
 
 
@@ -221,7 +221,7 @@ def _evaluate(study: Study, work: Work, log: Log) -> Result:
         main_metrics=list(study.evaluation.metrics),
         published=published_tables(study),
     )
-    unit = _unit(study)
+    unit = _unit(study, work.samples)
     for number, (track, scores) in enumerate(work.scores.items()):
         result.rows += score_rows(study, track, work.examples, scores, unit)
         result.rows += difference_rows(study, track, work.examples, scores, unit)
@@ -264,7 +264,7 @@ def _predict_unseen(study: Study, work: Work, campaign: Campaign, log: Log) -> t
         for name, folder in work.final.items()
     }
     where = {"data": "unseen"}
-    rows = score_rows(study, study.tracks[0].split.track, examples, scores, _unit(study), where)  # type: ignore[attr-defined]
+    rows = score_rows(study, study.tracks[0].split.track, examples, scores, _unit(study, samples), where)  # type: ignore[attr-defined]
     drawn: list[Figure] = []
     if samples.kind == "atoms" and examples.target_kind == "binary":
         assert examples.target is not None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel
 
 from vitrine.study import shelf
-from vitrine.study.spec import SCALES, Evaluation, ModelName, Published, Seeds, Study, Track
+from vitrine.study.spec import MODEL_NAME, SCALES, Evaluation, Published, Seeds, Study, Track
 
 _STAGE_OF = {"source": "source", "unseen": "source", "label": "label", "representation": "representation"}
 _NULL = {"type": "null"}
@@ -49,7 +49,7 @@ def _part_definitions() -> dict[str, Any]:
     for stage in shelf.STAGES:
         if stage == "claim":
             continue
-        kinds = sorted(shelf.kinds(stage))
+        kinds = sorted(kind for kind in shelf.kinds(stage) if shelf.is_part(stage, kind))
         for kind in kinds:
             definitions[f"{stage}-{kind}"] = _inline(shelf.part_class(stage, kind), definitions)
             # what else a part requires may come from a scale or from --set
@@ -65,14 +65,13 @@ def _properties() -> dict[str, Any]:
     found["study"]["pattern"] = r"^[a-z0-9][a-z0-9-]*$"
     found |= {name: {"$ref": f"#/$defs/{stage}"} for name, stage in _STAGE_OF.items()}
     found["unseen"] = {"anyOf": [found["unseen"], _NULL]}
-    pattern = get_args(ModelName)[1].metadata[0].pattern
     found |= {
         "citations": {"type": "array", "items": {"type": "string"}},
         "tracks": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/track"}},
         "models": {
             "type": "object",
             "minProperties": 1,
-            "propertyNames": {"pattern": pattern},
+            "propertyNames": {"pattern": MODEL_NAME},
             "additionalProperties": {"$ref": "#/$defs/model"},
         },
         "evaluation": {"$ref": "#/$defs/evaluation"},
@@ -97,7 +96,7 @@ def _scales(keys: list[str]) -> dict[str, Any]:
         "type": "object",
         "description": "settings that a scale lays over the rest",
         "additionalProperties": False,
-        "properties": {name: layer for name in SCALES},
+        "properties": dict.fromkeys(SCALES, layer),
     }
 
 

@@ -111,6 +111,14 @@ def part_class(stage: str, kind: str) -> type[Part]:
     return found
 
 
+def is_part(stage: str, kind: str) -> bool:
+    """Whether this kind can be loaded and is a part; false for a broken package of others."""
+    try:
+        return bool(part_class(stage, kind))
+    except StudyError:
+        return False
+
+
 class WrongPart(ValueError):
     """What is wrong with the settings of a part: pairs of a path below the part and words.
 

@@ -19,8 +19,8 @@ Scale = Literal["smoke", "demo", "laptop", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "demo", "laptop", "paper")
 
 
-ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-"""Names a folder and a column, so no dots, slashes or spaces."""
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+"""A model names a folder and a column, so no dots, slashes or spaces."""
 
 
 def _part(stage: str) -> BeforeValidator:
@@ -87,7 +87,9 @@ class Study(_Strict):
     label: Annotated[Part, _part("label")]
     representation: Annotated[Part, _part("representation")]
     tracks: tuple[Track, ...] = Field(min_length=1)
-    models: dict[ModelName, Annotated[Any, _part("model")]] = Field(min_length=1)
+    models: dict[Annotated[str, Field(pattern=MODEL_NAME)], Annotated[Any, _part("model")]] = Field(
+        min_length=1
+    )
     main_model: str = Field(description="the model of figures and of the unseen source")
     evaluation: Evaluation
     seeds: Seeds = Seeds()
