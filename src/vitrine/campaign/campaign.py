@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterable, Sequence
+from concurrent.futures import CancelledError
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from vitrine.campaign.cluster import Cluster
 from vitrine.campaign.execute import Order, execute
 from vitrine.campaign.progress import ProgressDisplay
 from vitrine.campaign.store import Store
 from vitrine.errors import InputError
-from vitrine.processes import SINGLE_THREAD, die_with_parent
 from vitrine.tasks import Outcome, Task
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 POLL = 0.2
-"""seconds between two looks at the workers"""
-START_TIMEOUT = 60.0
+"""seconds between two looks at what is finished"""
+LOOK = 1.0
+"""seconds between two looks at how far running tasks are"""
+FETCH_TIMEOUT = 5.0
+"""seconds to wait for the outcome of a finished task, before looking at the others again"""
+SPOKEN = 20
+"""failures that are told one by one"""
 
 
 class Campaign:
@@ -30,8 +37,14 @@ class Campaign:
     ----------
     root: folder of the store.
     workers: number of local worker processes; 0 runs every task in this process.
-    scheduler: address of a running Dask scheduler (``tcp://host:8786``); overrides ``workers``.
+    scheduler: address of a running Dask scheduler (``tcp://host:8786``), whose workers see the
+        folder of the store; overrides ``workers``.
     console: where progress is shown; None is silent.
+
+    Raises
+    ------
+    InputError: a negative number of workers, or no scheduler at the address.
+    DataError: the store cannot be written to.
     """
 
     def __init__(
@@ -40,27 +53,30 @@ class Campaign:
         if workers < 0:
             raise InputError(f"--workers must be 0 (this process) or more, not {workers}")
         self.store = Store(root)
+        self._name = uuid.uuid4().hex
         self._workers = workers
         self._scheduler = scheduler
         self._console = console
-        self._client: Any = None
-        self._cluster: Any = None
-        self._futures: dict[str, Any] = {}
-        self._tasks: dict[str, Task] = {}
+        self._cluster: Cluster | None = None
+        self._orders: dict[str, Order] = {}
+        self._pending: dict[str, Any] = {}
+        """key -> future, of tasks on the cluster whose outcome is not known yet"""
         self._outcomes: dict[str, Outcome] = {}
+        self._failures = 0
 
     def __enter__(self) -> Self:
+        self.store.check_writable()
         if self._scheduler is not None or self._workers > 0:
-            self._connect()
+            self._cluster = Cluster(self._workers, self._scheduler)
+            if self._scheduler is not None and not self._cluster.workers:
+                self._say(f"{self._scheduler} has no workers yet; waiting for the first")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._client is not None:
-            self._client.close(timeout=5)
         if self._cluster is not None:
-            self._cluster.close(timeout=5)
+            self._cluster.close(hurry=bool(self._pending) or kind is not None)
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -69,117 +85,145 @@ class Campaign:
 
     def compute_here(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Run tasks in this process: for data that are at hand here and nowhere else."""
-        for task in tasks:
-            if task.key not in self._outcomes:
-                self._tasks[task.key] = task
-                self._record(execute(Order.of(task), str(self.store.root)))
-                if self._client is not None:
-                    self._futures[task.key] = self._outcomes[task.key]
+        for task in _with_needs(tasks):
+            self._run_here(task)
         return [self._outcomes[task.key] for task in tasks]
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        """Start tasks (and what they need) without waiting; collect them with :meth:`compute`."""
-        for task in tasks:
-            self._submit(task)
+        """Start tasks (and what they need) without waiting; collect them with :meth:`compute`.
+
+        Without workers nothing starts before :meth:`compute`.
+        """
+        if self._cluster is None:
+            return
+        for task in _with_needs(tasks):
+            if task.key in self._pending or task.key in self._outcomes:
+                continue
+            order = self._orders[task.key] = Order.of(task)
+            needs = [self._outcomes.get(need.key) or self._pending[need.key] for need in task.needs]
+            # a name of our own: equal tasks of two commands must not become one Dask task
+            self._pending[task.key] = self._cluster.client.submit(
+                execute,
+                order,
+                str(self.store.root),
+                *needs,
+                campaign=self._name,
+                key=f"{task.kind}-{task.key[:16]}-{self._name[:8]}",
+                pure=False,
+            )
 
     def compute(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Run tasks and return their outcomes in order. What failed has no folder but an error."""
         self.submit(tasks)
-        wanted = [task.key for task in tasks]
+        ordered = _with_needs(tasks)
         with ProgressDisplay(self._console) as display:
-            if self._client is None:
-                for key in wanted:
-                    self._run_here(self._tasks[key], display)
+            if self._cluster is None:
+                self._compute_here(ordered, display)
             else:
-                while not all(key in self._outcomes for key in wanted):
-                    self._poll()
-                    self._show(display)
-                    time.sleep(POLL)
-            self._show(display)
-        return [self._outcomes[key] for key in wanted]
+                self._wait(self._cluster, [task.key for task in tasks], display)
+        return [self._outcomes[task.key] for task in tasks]
 
-    def _submit(self, task: Task) -> None:
-        if task.key in self._tasks:
-            return
-        for need in task.needs:
-            self._submit(need)
-        self._tasks[task.key] = task
-        if self._client is not None:
-            needs = [self._futures[need.key] for need in task.needs]
-            # a name of our own: equal tasks of two commands must not become one Dask task
-            name = f"{task.kind}-{task.key[:16]}-{id(self)}"
-            self._futures[task.key] = self._client.submit(
-                execute, Order.of(task), str(self.store.root), *needs, key=name, pure=False
-            )
+    def _compute_here(self, tasks: Sequence[Task], display: ProgressDisplay) -> None:
+        for task in tasks:
+            display.expect(task.kind, task.key in self._outcomes)
+        for task in tasks:
+            if task.key not in self._outcomes:
+                self._run_here(task, display)
+                display.finish(task.kind)
 
-    def _run_here(self, task: Task, display: ProgressDisplay) -> None:
+    def _run_here(self, task: Task, display: ProgressDisplay | None = None) -> None:
         if task.key in self._outcomes:
             return
-        for need in task.needs:
-            self._run_here(need, display)
+        self._pending.pop(task.key, None)
+        progress = None if display is None else lambda fraction: display.running({task.kind: fraction})
         needs = [self._outcomes[need.key] for need in task.needs]
-        self._record(execute(Order.of(task), str(self.store.root), *needs))
-        self._show(display)
+        self._record(execute(Order.of(task), str(self.store.root), *needs, progress=progress))
+
+    def _wait(self, cluster: Cluster, wanted: Sequence[str], display: ProgressDisplay) -> None:
+        """Until the wanted tasks have ended; shows also what else runs on the cluster."""
+        for key, order in self._orders.items():
+            display.expect(order.kind, key in self._outcomes)
+        left = {key for key in wanted if key not in self._outcomes}
+        looked = time.monotonic()
+        while True:
+            for key in self._poll():
+                display.finish(self._orders[key].kind)
+                left.discard(key)
+            if not left:
+                return
+            if time.monotonic() - looked >= LOOK:
+                display.running(self._running())
+                looked = time.monotonic()
+            cluster.repair()
+            time.sleep(POLL)
+
+    def _running(self) -> dict[str, float]:
+        """Finished fractions of running tasks, summed by kind."""
+        sums: dict[str, float] = {}
+        for key, fraction in self.store.running().items():
+            if key in self._pending:
+                kind = self._orders[key].kind
+                sums[kind] = sums.get(kind, 0.0) + fraction
+        return sums
+
+    def _poll(self) -> list[str]:
+        """Record what has ended since the last look; its keys."""
+        ended = [key for key, future in self._pending.items() if future.done()]
+        recorded = []
+        for key in ended:
+            outcome = self._fetch(key)
+            if outcome is not None:
+                self._record(outcome)
+                del self._pending[key]
+                recorded.append(key)
+        return recorded
+
+    def _fetch(self, key: str) -> Outcome | None:
+        """Outcome of a task that has ended; None if there is none after all."""
+        from distributed import KilledWorker
+
+        future, order = self._pending[key], self._orders[key]
+        try:
+            if future.status == "finished":
+                outcome: Outcome = future.result(timeout=FETCH_TIMEOUT)
+                return outcome
+            if future.status in {"lost", "pending"}:
+                return None  # its worker died before it told, and another makes or finds it again
+            if future.status != "error":
+                return order.failed(f"the cluster let it go ({future.status})")
+            error = future.exception(timeout=FETCH_TIMEOUT)
+        except (TimeoutError, OSError, CancelledError, KilledWorker):
+            return None  # its status has changed meanwhile
+        if isinstance(error, KilledWorker):
+            return order.failed("its workers were lost again and again")
+        return order.failed(f"could not run on its worker: {type(error).__name__}: {error}")
 
     def _record(self, outcome: Outcome) -> None:
         self._outcomes[outcome.key] = outcome
-        if self._console is not None and outcome.error is not None:
+        if outcome.error is None:
+            return
+        self._failures += 1
+        if self._failures <= SPOKEN:
             what = "failed" if outcome.folder is None else "note"
-            self._console.print(f"  {outcome.label} ({outcome.kind}) {what}: {outcome.error}", markup=False)
+            self._say(f"  {outcome.label} ({outcome.kind}) {what}: {outcome.error}")
+        elif self._failures == SPOKEN + 1:
+            self._say("  ... and more, which are counted only")
 
-    def _poll(self) -> None:
-        for key, future in self._futures.items():
-            if key in self._outcomes or isinstance(future, Outcome) or not future.done():
-                continue
-            task = self._tasks[key]
-            if future.status == "finished":
-                self._record(future.result(timeout=START_TIMEOUT))
-            else:
-                error = future.exception(timeout=START_TIMEOUT) if future.status == "error" else None
-                words = f"its worker was lost ({error or future.status})"
-                self._record(Outcome(task.label, task.kind, key, None, error=words))
+    def _say(self, text: str) -> None:
+        if self._console is not None:
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def _show(self, display: ProgressDisplay) -> None:
-        kinds: dict[str, list[Task]] = {}
-        for task in self._tasks.values():
-            kinds.setdefault(task.kind, []).append(task)
-        for kind, tasks in kinds.items():
-            finished = [task.key in self._outcomes for task in tasks]
-            running = sum(
-                self.store.progress(task.key) for task, done in zip(tasks, finished, strict=True) if not done
-            )
-            display.update(kind, sum(finished) + running, sum(finished), len(tasks))
-        display.line()
 
-    def _connect(self) -> None:
-        import dask
-        from distributed import Client, LocalCluster
+def _with_needs(tasks: Iterable[Task]) -> list[Task]:
+    """Tasks and what they need, each once, needs first."""
+    found: dict[str, Task] = {}
 
-        # workers must not be daemons (LAMMPS is their child) and must not outlive us
-        dask.config.set(
-            {
-                "distributed.worker.daemon": False,
-                "distributed.admin.log-format": "",
-                "distributed.comm.timeouts.connect": f"{START_TIMEOUT}s",
-                "distributed.nanny.pre-spawn-environ": SINGLE_THREAD | {"MALLOC_TRIM_THRESHOLD_": "65536"},
-                "logging.distributed": "critical",
-            }
-        )
-        try:
-            if self._scheduler is None:
-                self._cluster = LocalCluster(
-                    n_workers=self._workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    host="127.0.0.1",
-                    dashboard_address=None,
-                    silence_logs=50,
-                    memory_limit=0,
-                )
-                self._client = Client(self._cluster, timeout=START_TIMEOUT, set_as_default=False)
-                self._client.run(die_with_parent)
-            else:
-                self._client = Client(self._scheduler, timeout=START_TIMEOUT, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
-            where = self._scheduler or "this machine"
-            raise InputError(f"no Dask cluster at {where}: {error}") from error
+    def visit(task: Task) -> None:
+        if task.key not in found:
+            for need in task.needs:
+                visit(need)
+            found[task.key] = task
+
+    for task in tasks:
+        visit(task)
+    return list(found.values())

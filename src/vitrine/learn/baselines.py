@@ -207,6 +207,8 @@ class SklearnModel:
         ------
         DataError: the file holds other types, or is no skops file.
         """
+        from zipfile import BadZipFile
+
         from skops.io import get_untrusted_types, load
 
         path = folder / ESTIMATOR
@@ -216,7 +218,7 @@ class SklearnModel:
             if strange:
                 raise DataError(f"{path} holds types that are not loaded: {', '.join(strange)}")
             self._estimator = load(path, trusted=types)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise DataError(f"{path} is not a scikit-learn model written by vitrine: {error}") from error
         return self
 

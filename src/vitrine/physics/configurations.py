@@ -19,6 +19,10 @@ MASS_TOLERANCE = 0.05
 """u: masses of a data file name elements only if all of them are this close to an element's."""
 
 
+WHOLE = {"stress": 1, "dipole": 1, "polarization": 1, "dielectric_tensor": 2}
+"""Dimensions of results of a whole configuration that are not plain numbers."""
+
+
 def read_configurations(path: Path, elements: Sequence[str] | None = None) -> list[Atoms]:
     """All frames of a file, with every per-atom column as a named array.
 
@@ -32,13 +36,11 @@ def read_configurations(path: Path, elements: Sequence[str] | None = None) -> li
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
+    kind = _format(path)
     try:
-        kind = _format(path)
         frames = _read(path, kind)
     except DataError:
         raise
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
     except Exception as error:  # ASE's readers raise anything on broken files
         words = f"{type(error).__name__}: {error}"
         raise DataError(f"{path} cannot be read as {kind}: {words}") from error
@@ -47,6 +49,7 @@ def read_configurations(path: Path, elements: Sequence[str] | None = None) -> li
     for number, atoms in enumerate(frames):
         where = str(path) if len(frames) == 1 else f"{path}, frame {number + 1}"
         _check(atoms, where)
+        _keep_columns(atoms)
         if "type" in atoms.arrays and kind.startswith("lammps"):
             _name_elements(atoms, elements, where, kind)
     return frames
@@ -54,8 +57,11 @@ def read_configurations(path: Path, elements: Sequence[str] | None = None) -> li
 
 def _format(path: Path) -> str:
     name = path.name.lower()
-    with path.open("rb") as file:
-        start = file.read(4096)
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
     if start.startswith(b"ITEM:"):
         return "lammps-dump-text"
     if name.endswith((".extxyz", ".xyz")):
@@ -98,7 +104,7 @@ def _check_data_file(path: Path) -> None:
     header = "\n".join(lines[1:section])
     count = re.search(r"^\s*(\d+)\s+atoms\b", header, re.MULTILINE)
     if section is None or count is None:
-        missing = "a line '<number> atoms'" if count is None else "a section 'Atoms'"
+        missing = "line '<number> atoms'" if count is None else "section 'Atoms'"
         raise DataError(f"{path}: not a data file of LAMMPS: it has no {missing}")
     if not re.search(r"\bzlo\s+zhi\b|\bcvec\b", header):
         raise DataError(f"{path}: its header gives no box (a line such as '0.0 20.0 xlo xhi' per direction)")
@@ -119,6 +125,19 @@ def _check(atoms: Atoms, where: str) -> None:
     cell = np.asarray(atoms.cell)
     if not np.isfinite(cell).all() or abs(np.linalg.det(cell)) < 1e-9 or not atoms.pbc.all():
         raise DataError(f"{where}: needs a box that is periodic in all three directions")
+
+
+def _keep_columns(atoms: Atoms) -> None:
+    """ASE takes columns named ``energy``, ``stress``, ``forces`` ... for results of a calculator."""
+    results = getattr(atoms.calc, "results", {})
+    for name, value in results.items():
+        array = np.asarray(value)
+        whole = WHOLE.get(name, 0)  # dimensions of the quantity of the whole configuration
+        if array.ndim > whole and len(array) == len(atoms):
+            atoms.arrays[name] = array
+        elif value is not None:
+            atoms.info[name] = value
+    atoms.calc = None
 
 
 def _name_elements(atoms: Atoms, elements: Sequence[str] | None, where: str, kind: str) -> None:

@@ -6,6 +6,7 @@ Metal units: Å, eV, ps, K, bar. Protocol of Lee & Ryu 2022 (doi:10.3389/fmats.2
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,12 +160,14 @@ def _finished_steps(folder: Path) -> int | None:
 def _run_piece(folder: Path, done: int, schedule: _Schedule, setup: list[str]) -> int:
     """Run from one restart file to the next; returns the step reached."""
     target, commands = schedule.piece(done)
+    # the LAMMPS of a killed run may live half a second longer: never write to one file with it
+    part = f"part-{os.getpid()}.restart"
     with LammpsSession(folder) as session:
         session.commands([*setup, f"timestep {schedule.timestep:.17g}"])
         if done == 0:
             session.commands(schedule.first())
-        session.commands([*commands, f"write_restart part-{target}.restart"])
-    (folder / f"part-{target}.restart").replace(folder / f"md-{target}.restart")
+        session.commands([*commands, f"write_restart {part}"])
+    (folder / part).replace(folder / f"md-{target}.restart")
     for old in folder.glob("md-*.restart"):
         if old.name != f"md-{target}.restart":
             old.unlink()

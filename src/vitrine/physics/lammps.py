@@ -117,8 +117,13 @@ class LammpsSession:
         return self._ask({"do": "gather", "names": list(names)})[1]
 
     def thermo(self, *names: str) -> dict[str, float]:
-        """Current values of thermo keywords such as ``pe``, ``vol``, ``pxy`` (or ``c_<compute>``)."""
-        unknown = [name for name in names if name not in THERMO and name[:2] not in ("c_", "f_", "v_")]
+        """Current values of thermo keywords such as ``pe``, ``vol``, ``pxy``.
+
+        Raises
+        ------
+        EngineError: no such keyword, or LAMMPS has not computed it in its last run.
+        """
+        unknown = [name for name in names if name not in THERMO]
         if unknown:
             raise EngineError(
                 f"LAMMPS has no thermo keyword {unknown[0]!r}{did_you_mean(unknown[0], THERMO)}"

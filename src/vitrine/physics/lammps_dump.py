@@ -102,7 +102,8 @@ def _box(words: Sequence[str], lines: Sequence[str], where: str) -> tuple[Float,
 
 def _table(columns: Sequence[str], rows: Sequence[str], count: int, where: str) -> dict[str, Any]:
     """Column name -> (n,) array, in order of the ids."""
-    rows = [row for row in rows if row.endswith("\n")] if len(rows) < count else rows
+    if rows and not rows[-1].endswith("\n") and len(rows[-1].split()) < len(columns):
+        rows = rows[:-1]
     if len(rows) < count:
         raise DataError(f"{where} is cut short: {count} atoms announced, {len(rows)} whole lines there")
     if len(set(columns)) != len(columns):
@@ -149,7 +150,7 @@ def _atoms(
     if place[0].startswith("xs"):
         positions = positions @ cell + origin
     if "element" in columns:
-        strange = sorted(set(table["element"]) - set(atomic_numbers))
+        strange = sorted(set(table["element"].tolist()) - set(atomic_numbers))
         if strange:
             raise DataError(f"{where}: its column element holds {strange[0]!r}, which is no chemical symbol")
         numbers = [atomic_numbers[symbol] for symbol in table["element"]]

@@ -59,7 +59,10 @@ def load_configuration(path: Path) -> Configuration:
 
 
 def write_data(path: Path, positions: Float, cell: Float, types: Int, n_types: int) -> None:
-    """Write a LAMMPS data file without loss (17 digits); the cell must be lower triangular."""
+    """Write a LAMMPS data file without loss (17 digits); the cell must be lower triangular.
+
+    LAMMPS itself may round the last digit of a position, because the box is one that can tilt.
+    """
     lines = ["written by vitrine", "", f"{len(positions)} atoms", f"{n_types} atom types", ""]
     for axis, name in enumerate("xyz"):
         lines.append(f"0.0 {cell[axis, axis]:.17g} {name}lo {name}hi")

@@ -1,0 +1,55 @@
+"""Runs that several tests look at, made once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+SHEAR = {
+    "source.specimens": 5,
+    "models.gat.epochs": 2,
+    "models.gradient_boosting.iterations": 20,
+    "evaluation.resamples": 50,
+}
+"""shear-transformation at smoke, smaller still: 30 graphs"""
+
+ALLOYS = {
+    "models.mlp.epochs": 4,
+    "models.random_forest.trees": 10,
+    "evaluation.resamples": 50,
+}
+
+
+@pytest.fixture(scope="session")
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store for all runs of the session."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="session")
+def shear_run(tmp_path_factory: pytest.TempPathFactory, shared_store: Path) -> Path:
+    """Run folder of a small shear-transformation."""
+    import vitrine
+
+    folder = tmp_path_factory.mktemp("shear") / "run"
+    vitrine.run(
+        vitrine.load_study("shear-transformation", "smoke", SHEAR), folder, workers=0, store=shared_store
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def alloy_run(tmp_path_factory: pytest.TempPathFactory, shared_store: Path) -> Path:
+    """Run folder of a small branched-composition on the embedded alloys."""
+    import vitrine
+
+    folder = tmp_path_factory.mktemp("alloys") / "run"
+    vitrine.run(
+        vitrine.load_study("branched-composition", "smoke", ALLOYS), folder, workers=0, store=shared_store
+    )
+    return folder

@@ -1,0 +1,145 @@
+"""Every model on the shelf keeps the contract; what is special is tested below."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from model_contract import ModelContract, graph_examples
+from torch_geometric.nn import GATConv
+
+from vitrine.learn.baselines import Chance, GradientBoosting, Logistic, Mean, RandomForest, Ridge
+from vitrine.learn.networks.attention import AttentionNetwork
+from vitrine.learn.networks.dense import DenseNetwork
+from vitrine.learn.neural import GraphAttention, Perceptron
+from vitrine.learn.protocol import Scaler
+from vitrine.study import shelf
+
+
+class TestChance(ModelContract):
+    part = Chance()
+    targets = ("binary",)
+    learns = False
+
+
+class TestMean(ModelContract):
+    part = Mean()
+    learns = False
+
+
+class TestRidge(ModelContract):
+    part = Ridge()
+    targets = ("value",)
+
+
+class TestLogistic(ModelContract):
+    part = Logistic()
+    targets = ("binary",)
+
+
+class TestRandomForest(ModelContract):
+    part = RandomForest(trees=60)
+
+
+class TestGradientBoosting(ModelContract):
+    part = GradientBoosting(iterations=60)
+
+
+class TestGraphAttention(ModelContract):
+    part = GraphAttention(layers=2, width=8, heads=2, epochs=40, batch=2, learning_rate=0.01, patience=40)
+
+
+class TestPerceptron(ModelContract):
+    part = Perceptron(widths=(32, 16), epochs=60, batch=4, learning_rate=0.005, patience=60)
+
+
+def test_every_model_on_the_shelf_is_under_contract() -> None:
+    tested = {cls.part.kind for cls in ModelContract.__subclasses__()}
+    assert tested == set(shelf.MODELS)
+
+
+def test_early_stopping_keeps_the_best_weights() -> None:
+    examples = graph_examples(binary=False)
+    part = Perceptron(widths=(64,), epochs=60, patience=5, learning_rate=0.05, batch=2)
+    model = part.build("value", 0)
+    model.fit(examples.select(range(4)), examples.select(range(8, 12)), lambda fraction: None)
+    facts = model.describe()
+    validation = [loss for _, loss in facts["losses"]]
+    assert facts["epochs"] < 60, "it must overfit four samples and stop early"
+    assert facts["best_epoch"] == int(np.argmin(validation)) + 1
+    assert facts["epochs"] - facts["best_epoch"] == 5
+    hold = examples.select(range(8, 12))
+    spread = examples.select(range(4)).target.std()
+    error = np.abs(model.predict(hold) - hold.target).mean() / spread
+    assert error == pytest.approx(min(validation), rel=1e-3)
+
+
+def test_positive_class_is_weighted() -> None:
+    """With balanced classes the mean score of a rare class lies near one half, not near its share."""
+    examples = graph_examples(n_samples=20)
+    rare = examples.with_target((examples.features[:, 0] > 1.6).astype(np.float32))
+    assert rare.target.mean() < 0.08
+    model = Perceptron(widths=(8,), epochs=30, batch=2, learning_rate=0.01).build("binary", 0)
+    scores = model.fit(rare, None, lambda fraction: None).predict(rare)
+    assert scores[rare.target == 1].mean() > 0.7
+
+
+def test_attention_runs_from_neighbour_to_centre() -> None:
+    """A node's logit must change with its neighbour's features along a directed edge, not against it."""
+    torch.manual_seed(0)
+    network = AttentionNetwork(3, layers=1, width=4, heads=2).eval()
+    x = torch.randn(2, 3)
+    edge = torch.tensor([[0], [1]])  # neighbour 0 -> centre 1
+    moved = x.clone()
+    moved[0] += 1.0
+    with torch.no_grad():
+        change = (network(moved, edge) - network(x, edge)).abs()
+        back = x.clone()
+        back[1] += 1.0
+        other = (network(back, edge) - network(x, edge)).abs()
+    assert change[1] > 1e-4
+    assert other[0] == 0.0
+
+
+def test_attention_layer_is_the_published_one() -> None:
+    """GATConv's coefficients against the formula of Veličković et al. 2018, written out for one head."""
+    torch.manual_seed(1)
+    layer = GATConv(3, 2, heads=1, add_self_loops=False, bias=False)
+    x = torch.randn(3, 3)
+    edges = torch.tensor([[1, 2], [0, 0]])
+    h = x @ layer.lin.weight.T
+    logits = torch.stack(
+        [
+            torch.nn.functional.leaky_relu((h[j] * layer.att_src[0, 0]).sum() + (h[0] * layer.att_dst[0, 0]).sum(), 0.2)
+            for j in (1, 2)
+        ]
+    )
+    weights = torch.softmax(logits, 0)
+    expected = weights[0] * h[1] + weights[1] * h[2]
+    torch.testing.assert_close(layer(x, edges)[0], expected)
+
+
+def test_parameters_of_the_dense_network() -> None:
+    """(4+1)*8 + (4+1)*8 for the skip, then (8+1)*8 with an identity skip, then 8+1."""
+    network = DenseNetwork(4, (8, 8), residual=True)
+    assert sum(p.numel() for p in network.parameters()) == 40 + 40 + 72 + 9
+
+
+def test_scaler_leaves_constants_and_inverts() -> None:
+    values = np.array([[1.0, 5.0], [3.0, 5.0]])
+    scaler = Scaler.of(values)
+    np.testing.assert_allclose(scaler(values), [[-1, 0], [1, 0]])
+    np.testing.assert_allclose(scaler.inverse(scaler(values)), values)
+
+
+def test_skops_files_with_strange_types_are_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    from skops.io import dump
+
+    from vitrine.errors import DataError
+
+    class Strange:
+        pass
+
+    dump(Strange(), tmp_path / "model.skops")
+    with pytest.raises(DataError, match="not loaded"):
+        Ridge().build("value", 0).load(tmp_path)
