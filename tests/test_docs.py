@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -15,7 +16,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benc
 
 
 def _blocks(path: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    text = path.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def test_ten_lines_of_python_in_the_readme_run(
@@ -28,11 +30,12 @@ def test_ten_lines_of_python_in_the_readme_run(
         capture_output=True,
         text=True,
         timeout=240,
-        env={**__import__("os").environ, "VITRINE_STORE": str(shared_store)},
+        env={**os.environ, "VITRINE_STORE": str(shared_store)},
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert {line.split()[0] for line in lines[:-1]} == {"mean", "ridge", "random_forest", "mlp", "shuffled_labels"}
+    models = {line.split()[0] for line in lines[:-1]}
+    assert models == {"mean", "ridge", "random_forest", "mlp", "shuffled_labels"}
     assert lines[-1] == "branched-composition value e_form"
     assert (tmp_path / "runs" / "first" / "report.html").exists()
 
@@ -53,7 +56,8 @@ def test_commands_on_the_pages_exist(page: Path) -> None:
     from vitrine.study import shelf
 
     verbs = get_command(app).commands
-    for line in re.findall(r"(?:^|`|bin/)vitrine ([a-z][^`\n#]*)", page.read_text(encoding="utf-8"), re.MULTILINE):
+    text = page.read_text(encoding="utf-8")
+    for line in re.findall(r"(?:^|`|bin/)vitrine ([a-z][^`\n#]*)", text, re.MULTILINE):
         words = re.split(r"  +", line)[0].split()
         if words[0] not in verbs and "|" in line:
             continue
@@ -65,11 +69,11 @@ def test_commands_on_the_pages_exist(page: Path) -> None:
             if re.fullmatch(r"--?[a-z][a-z-]*", word):
                 assert word in flags | {"--help"}, f"{page.name}: vitrine {line}: {word}"
         if words[0] == "run":
-            from vitrine.study.spec import load_study
+            from vitrine.study.spec import load_study, preset_names
 
             sets = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--set"]
             name = words[1] if not words[1].endswith(".yaml") else "shear-transformation"
-            if not any("KEY" in text for text in sets) and name in ("shear-transformation", "branched-composition"):
+            if not any("KEY" in item for item in sets) and name in preset_names():
                 load_study(name, "smoke", sets)
     assert shelf.STAGES
 

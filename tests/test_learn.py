@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from model_contract import ModelContract, graph_examples
 from torch_geometric.nn import GATConv
 
+from model_contract import ModelContract, graph_examples
 from vitrine.learn.baselines import Chance, GradientBoosting, Logistic, Mean, RandomForest, Ridge
 from vitrine.learn.networks.attention import AttentionNetwork
 from vitrine.learn.networks.dense import DenseNetwork
@@ -108,12 +108,8 @@ def test_attention_layer_is_the_published_one() -> None:
     x = torch.randn(3, 3)
     edges = torch.tensor([[1, 2], [0, 0]])
     h = x @ layer.lin.weight.T
-    logits = torch.stack(
-        [
-            torch.nn.functional.leaky_relu((h[j] * layer.att_src[0, 0]).sum() + (h[0] * layer.att_dst[0, 0]).sum(), 0.2)
-            for j in (1, 2)
-        ]
-    )
+    source, centre = (h * layer.att_src[0]).sum(1), (h * layer.att_dst[0]).sum(1)
+    logits = torch.nn.functional.leaky_relu(source[[1, 2]] + centre[0], 0.2)
     weights = torch.softmax(logits, 0)
     expected = weights[0] * h[1] + weights[1] * h[2]
     torch.testing.assert_close(layer(x, edges)[0], expected)

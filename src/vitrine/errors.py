@@ -75,7 +75,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     '; known: a, b'
     """
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    plain = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(word.lower(), plain, n=1, cutoff=0.6)
     if close:
-        return f"; did you mean {close[0]!r}?"
+        return f"; did you mean {plain[close[0]]!r}?"
     return f"; known: {', '.join(names)}" if names else ""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,20 +94,23 @@ class Examples:
 
     def rows_of(self, samples: Sequence[int] | Int) -> Int:
         """Indices of the rows of these samples, in their order."""
-        parts = [np.arange(self.starts[s], self.starts[s + 1]) for s in samples]
+        parts = [np.arange(self.starts[s], self.starts[s + 1]) for s in self._indices(samples)]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
     def select(self, samples: Sequence[int] | Int) -> Examples:
-        """The examples of these samples alone, in this order."""
-        samples = np.asarray(samples, dtype=np.int64)
+        """The examples of these samples alone, in this order.
+
+        Raises
+        ------
+        IndexError: not positions of samples (a mask, a negative or too large number).
+        """
+        samples = self._indices(samples)
         rows = self.rows_of(samples)
         starts = np.concatenate([[0], np.cumsum(np.diff(self.starts)[samples])]).astype(np.int64)
         edges = edge_starts = None
         if self.edges is not None and self.edge_starts is not None:
             parts = [
-                self.edges[:, self.edge_starts[s] : self.edge_starts[s + 1]]
-                - self.starts[s]
-                + starts[new]
+                self.edges[:, self.edge_starts[s] : self.edge_starts[s + 1]] - self.starts[s] + starts[new]
                 for new, s in enumerate(samples)
             ]
             edges = np.concatenate(parts, axis=1) if parts else np.zeros((2, 0), np.int64)
@@ -123,6 +127,12 @@ class Examples:
             edges=edges,
             edge_starts=edge_starts,
         )
+
+    def _indices(self, samples: Sequence[int] | Int) -> Int:
+        found = np.asarray(samples)
+        if found.size and (found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= len(self)):
+            raise IndexError(f"expected positions from 0 to {len(self) - 1}, not {found!r}")
+        return found.astype(np.int64)
 
     def with_target(self, target: NDArray[np.float32]) -> Examples:
         """The same examples with another target."""
@@ -165,16 +175,26 @@ class Examples:
 
     @classmethod
     def load(cls, folder: Path) -> Examples:
-        """Read what :meth:`save` wrote."""
-        with np.load(folder / "examples.npz", allow_pickle=False) as file:
-            data = dict(file)
-        texts = {name: tuple(str(s) for s in data.pop(name)) for name in ("ids", "groups", "feature_labels")}
-        return cls(
-            makes=str(data.pop("makes")),
-            target_kind=str(data.pop("target_kind")),  # type: ignore[arg-type]
-            **texts,
-            **data,
-        )
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        DataError: there is no such file in the folder, or it is another.
+        """
+        path = folder / "examples.npz"
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                data = dict(file)
+            names = ("ids", "groups", "feature_labels")
+            texts: dict[str, Any] = {n: tuple(str(s) for s in data.pop(n)) for n in names}
+            return cls(
+                makes=str(data.pop("makes")),
+                target_kind=str(data.pop("target_kind")),  # type: ignore[arg-type]
+                **texts,
+                **data,
+            )
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+            raise DataError(f"{path} holds no examples: {error}") from error
 
     def digest(self) -> str:
         """SHA-256 of everything in here."""

@@ -76,7 +76,7 @@ class Campaign:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._cluster is not None:
-            self._cluster.close(hurry=bool(self._pending) or kind is not None)
+            self._cluster.close()
 
     @property
     def outcomes(self) -> list[Outcome]:

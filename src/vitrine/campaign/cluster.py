@@ -19,7 +19,7 @@ START_TIMEOUT = 60.0
 JOIN_TIMEOUT = 20.0
 """seconds to wait for a running scheduler"""
 GOODBYE = 3.0
-"""seconds that a worker has to end by itself"""
+"""seconds to wait for the client and the scheduler of our own to close"""
 
 _ADDRESS = re.compile(r"[a-z]+://[^\s:]\S*|[^\s:/]+:[0-9]+")
 _SCHEDULER = {
@@ -55,7 +55,7 @@ class Cluster:
             else:
                 self._join(scheduler)
         except BaseException:
-            self.close(hurry=True)
+            self.close()
             raise
 
     def _start(self, workers: int) -> None:
@@ -112,21 +112,16 @@ class Cluster:
             if process.poll() is not None:
                 self._processes[number] = self._worker()
 
-    def close(self, hurry: bool = False) -> None:
-        """Let go; with ``hurry`` running tasks are killed at once."""
-        if hurry:
-            self._kill()
-        for part in (self.client, self._own):
-            if part is not None:
-                with suppress(TimeoutError, OSError):  # what does not answer is killed below
-                    part.close(timeout=GOODBYE)
-        deadline = time.monotonic() + GOODBYE
-        for process in self._processes:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(deadline - time.monotonic(), 0.0))
-        self._kill()
-
-    def _kill(self) -> None:
+    def close(self) -> None:
+        """Let go, and kill the workers of our own with whatever they still run."""
+        _close(self.client)
         for process in self._processes:
             process.kill()
             process.wait()
+        _close(self._own)
+
+
+def _close(part: Any) -> None:
+    if part is not None:
+        with suppress(TimeoutError, OSError):  # it ends with this process at the latest
+            part.close(timeout=GOODBYE)

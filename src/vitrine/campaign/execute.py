@@ -77,11 +77,12 @@ def _find_or_make(
         return Outcome(order.label, order.kind, order.key, found, reused=True)
     if trouble is not None:
         store.discard(order.key)
+    if campaign is not None and store.begin_attempt(order.key, campaign) > ATTEMPTS:
+        # not settled: this answer may be lost with its worker too, and be asked for again
+        return order.failed(
+            f"its process died {ATTEMPTS} times while it ran (out of memory, or a crash of its engine)"
+        )
     try:
-        if campaign is not None and store.begin_attempt(order.key, campaign) > ATTEMPTS:
-            return order.failed(
-                f"its process died {ATTEMPTS} times while it ran (out of memory, or a crash of its engine)"
-            )
         start = time.monotonic()
         words = _make(order, store, inputs, progress)
         if words is not None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vitrine.errors import DataError, StudyError, did_you_mean
+from vitrine.errors import DataError, InputError, did_you_mean
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -29,26 +31,65 @@ class PredictOptions:
     formula: str | None
 
 
-def _target(path: Path, out: Path | None, many: bool, suffix: str) -> Path:
-    stem = path.name
-    for ending in (".csv.gz", *[s for s in path.suffixes[-1:]]):
-        stem = stem.removesuffix(ending)
-    name = stem + suffix
-    if out is None:
-        return path.with_name(name)
-    if many or out.is_dir():
-        out.mkdir(parents=True, exist_ok=True)
-        return out / name
-    return out
+def targets(files: Sequence[Path], out: Path | None, suffix: str) -> list[Path]:
+    """Where the answer to each file goes: beside it, into the folder ``out``, or to the file ``out``.
+
+    Raises
+    ------
+    InputError: two answers, or an answer and a file that is read, would be one file; or there can
+        be no such file.
+    """
+    folder = out is not None and (len(files) > 1 or out.is_dir())
+    found: dict[Path, Path] = {}
+    for path in files:
+        stem = path.name.removesuffix(".gz") if path.name.endswith(".csv.gz") else path.name
+        name = stem.removesuffix(Path(stem).suffix) + suffix
+        target = path.with_name(name) if out is None else out / name if folder else out
+        if target in found:
+            raise InputError(
+                f"{found[target]} and {path} would both be answered in {target}; do one at a time"
+            )
+        if any(target.absolute() == read.absolute() for read in files):
+            raise InputError(f"--out {target} is a file to be read; write to another one")
+        if target.is_dir():
+            raise InputError(f"{target} is a folder; give a file with --out")
+        found[target] = path
+    for target in found:
+        writable_parent(target)
+    return list(found)
+
+
+def writable_parent(path: Path) -> None:
+    """Make the folder that a file is to be written into, before any work is spent on it.
+
+    Raises
+    ------
+    InputError: that is not possible.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error} ({path.parent})") from error
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """A name to write to, which becomes ``path`` when all is written."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _write(path: Path, frames: list[Atoms]) -> None:
     from ase.io import write
 
-    try:
-        write(path, frames, format="extxyz")
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
+    with _written(path) as temporary:
+        write(temporary, frames, format="extxyz")
     typer.echo(f"wrote {path}")
 
 
@@ -60,16 +101,21 @@ def measure_files(
     out: Path | None,
 ) -> None:
     """Add fields to every frame and write extxyz."""
+    if not fields:
+        raise InputError(f"--fields: name at least one of {', '.join(FIELDS)}")
+    for field in fields:
+        if field not in FIELDS:
+            raise InputError(f"--fields: no field {field!r}{did_you_mean(field, FIELDS)}")
+    if not 0 < cutoff < math.inf:
+        raise InputError(f"--cutoff: expected a length in Å, not {cutoff:g}")
+    places = targets(files, out, "-measured.extxyz")
     from vitrine.measure.fields import measure_frames
     from vitrine.physics.configurations import read_configurations
 
-    for field in fields:
-        if field not in FIELDS:
-            raise StudyError(f"--fields: no field {field!r}{did_you_mean(field, FIELDS)}")
-    for path in files:
+    for path, place in zip(files, places, strict=True):
         frames = read_configurations(path, elements)
         measure_frames(frames, fields, cutoff, str(path))
-        _write(_target(path, out, len(files) > 1, "-measured.extxyz"), frames)
+        _write(place, frames)
 
 
 def predict_files(
@@ -79,28 +125,31 @@ def predict_files(
     from vitrine.campaign.campaign import Campaign
     from vitrine.campaign.store import default_root
     from vitrine.face import load_model
+    from vitrine.physics.rotation import DIRECTIONS
 
+    for direction in options.directions or ():
+        if direction not in DIRECTIONS:
+            known = did_you_mean(direction, DIRECTIONS)
+            raise InputError(f"--direction: no shear direction {direction!r}{known}")
     loaded = load_model(model)
-    takes: str = getattr(loaded.representation, "takes", "")
+    of_tables = getattr(loaded.representation, "takes", "") == "formulas"
+    for path in files:
+        if path.name.lower().endswith(TABLES) != of_tables:
+            wanted = "a table of formulas (.csv)" if of_tables else "a configuration of atoms"
+            raise DataError(f"{path}: the model {loaded.name} of {loaded.study} needs {wanted}")
+    places = targets(files, out, "-predicted.csv" if of_tables else "-predicted.extxyz")
+    predict_one = _predict_table if of_tables else _predict_atoms
     with Campaign(store or default_root()) as campaign:
-        for path in files:
-            is_table = path.name.lower().endswith(TABLES)
-            if is_table != (takes == "formulas"):
-                wanted = "a table of formulas (.csv)" if takes == "formulas" else "a configuration of atoms"
-                raise DataError(f"{path}: the model {loaded.name} of {loaded.study} needs {wanted}")
-            if is_table:
-                _predict_table(loaded, path, campaign, options, _target(path, out, len(files) > 1, "-predicted.csv"))
-            else:
-                _predict_atoms(
-                    loaded, path, campaign, options, _target(path, out, len(files) > 1, "-predicted.extxyz")
-                )
+        for path, place in zip(files, places, strict=True):
+            predict_one(loaded, path, campaign, options, place)
 
 
 def _predict_table(loaded: Any, path: Path, campaign: Any, options: PredictOptions, out: Path) -> None:
     from vitrine.study.predict import predict_table
 
     frame = predict_table(loaded, path, campaign, options.formula)
-    frame.to_csv(out, index=False)
+    with _written(out) as temporary:
+        frame.to_csv(temporary, index=False)
     typer.echo(f"wrote {out}: {len(frame)} rows")
 
 
@@ -112,7 +161,7 @@ def _predict_atoms(loaded: Any, path: Path, campaign: Any, options: PredictOptio
         loaded,
         path,
         campaign,
-        directions=options.directions or DIRECTIONS,
+        directions=tuple(dict.fromkeys(options.directions or DIRECTIONS)),
         elements=options.elements,
         potential=options.potential,
         relax=options.relax,

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
+import typer.core
 
 from vitrine.cli.simulate import SimulateGroup
+from vitrine.errors import InputError, VitrineError
+
+_OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+
+
+class Interrupted(VitrineError):
+    """Ctrl-C."""
+
+    exit_code = 130
+
+
+class _Commands(typer.core.TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            words = "interrupted; the same command continues where this one stopped"
+            raise Interrupted(words) from None
+        except OSError as error:
+            if error.errno not in _OF_THE_DISK:
+                raise
+            raise InputError(f"{error.strerror}: {error.filename or 'the disk'}") from error
+
 
 app = typer.Typer(
+    cls=_Commands,
     name="vitrine",
     help="From simulations and tables of materials to predictions that can be checked.",
     no_args_is_help=True,
@@ -18,7 +44,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-simulate_app = typer.Typer(cls=SimulateGroup, help="One source alone: make its samples.", no_args_is_help=True)
+simulate_app = typer.Typer(
+    cls=SimulateGroup, help="One source alone: make its samples.", no_args_is_help=True
+)
 app.add_typer(simulate_app, name="simulate")
 
 
@@ -36,7 +64,9 @@ Store = Annotated[
 ]
 Workers = Annotated[
     Optional[int],  # noqa: UP045
-    typer.Option("--workers", min=0, help="worker processes; 0 is this process [default: 0 at smoke, else 2]"),
+    typer.Option(
+        "--workers", min=0, help="worker processes; 0 is this process [default: 0 at smoke, else 2]"
+    ),
 ]
 Sets = Annotated[
     Optional[list[str]],  # noqa: UP045
@@ -66,14 +96,21 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="overwrite the file if it exists")] = False,
 ) -> None:
     """Write the study file of a study, to edit."""
-    from vitrine.errors import InputError
     from vitrine.study.spec import preset_text
 
     text = preset_text(study)
     path = out or Path(f"{study}.yaml")
+    if path.is_dir():
+        path = path / f"{study}.yaml"
+    if path.suffix not in {".yaml", ".yml"}:
+        raise InputError(f"--out {path}: the name of a study file ends in .yaml")
     if path.exists() and not force:
         raise InputError(f"{path} exists; use --force to overwrite it")
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     typer.echo(f"wrote {path}; run it with: vitrine run {path} --scale smoke")
 
 
@@ -202,11 +239,10 @@ def store_size(store: Store = None) -> None:
 
 @store_app.command("prune")
 def store_prune(store: Store = None) -> None:
-    """Remove broken and unfinished entries."""
-    from vitrine.campaign.store import Store as Entries
-    from vitrine.campaign.store import default_root
+    """Remove broken and unfinished entries; those that a running command works on stay."""
+    from vitrine.cli.listing import prune_store
 
-    typer.echo(f"removed {Entries(store or default_root()).prune()} broken or unfinished entries")
+    prune_store(store)
 
 
 def _version(value: bool) -> None:
@@ -231,17 +267,12 @@ def _words(text: str) -> list[str]:
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 2 the user's input, 1 ours."""
-    from vitrine.errors import VitrineError
-
+    """Entry point. Exit codes: 0 done, 2 the user's input, 1 ours, 130 interrupted."""
     try:
         app()
     except VitrineError as error:
         typer.echo(f"vitrine: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("vitrine: interrupted; the same command continues where this one stopped", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

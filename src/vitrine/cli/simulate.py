@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import sys
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, get_args, get_origin
 
 import typer
 import typer.core
+from pydantic.fields import FieldInfo
 
-from vitrine.errors import StudyError
+from vitrine.cli.files import writable_parent
+from vitrine.errors import InputError, did_you_mean
 
 
 class SimulateGroup(typer.core.TyperGroup):
@@ -20,15 +22,14 @@ class SimulateGroup(typer.core.TyperGroup):
         """Kinds of sources that simulate or make something."""
         from vitrine.study import shelf
 
-        return [kind for kind in sorted(shelf.kinds("source")) if hasattr(shelf.find("source", kind), "export")]
+        kinds = (kind for kind in sorted(shelf.kinds("source")) if shelf.is_part("source", kind))
+        return [kind for kind in kinds if hasattr(shelf.find("source", kind), "export")]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of one kind."""
         known = self.list_commands(ctx)
         if cmd_name not in known:
-            from vitrine.errors import did_you_mean
-
-            raise StudyError(f"nothing to simulate of kind {cmd_name!r}{did_you_mean(cmd_name, known)}")
+            raise InputError(f"nothing to simulate of kind {cmd_name!r}{did_you_mean(cmd_name, known)}")
         return _command(cmd_name)
 
 
@@ -37,20 +38,19 @@ def _command(kind: str) -> Any:
     from vitrine.study import shelf
 
     part = shelf.part_class("source", kind)
+    fields = {name: field for name, field in part.model_fields.items() if name != "kind"}
 
     def command(out: Path, workers: int, store: Path | None, **settings: str | None) -> None:
-        given = {name: _value(part, name, text) for name, text in settings.items() if text is not None}
+        given = {n: _value(n, fields[n], text) for n, text in settings.items() if text is not None}
         _simulate(kind, given, out, workers, store)
 
-    options: dict[str, tuple[Any, Any]] = {}
-    for name, field in part.model_fields.items():
-        if name != "kind":
-            default = field.default
-            shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-            words = f"{field.description or ''} [default: {shown}]"
-            flag = f"--{name.replace('_', '-')}"
-            options[name] = (Optional[str], typer.Option(None, flag, metavar="VALUE", help=words))  # noqa: UP045
-    options |= {
+    options: dict[str, tuple[Any, Any]] = {
+        name: (
+            Optional[str],  # noqa: UP045 - typer reads this at run time
+            typer.Option(None, _flag(name), metavar="VALUE", help=_words(field)),
+        )
+        for name, field in fields.items()
+    } | {
         "out": (Path, typer.Option(..., "-o", "--out", help="file to write")),
         "workers": (int, typer.Option(2, "--workers", min=0, help="worker processes; 0 is this process")),
         "store": (Optional[Path], typer.Option(None, "--store", help="folder of the store")),  # noqa: UP045
@@ -65,12 +65,45 @@ def _command(kind: str) -> Any:
     return typer.main.get_command(own)
 
 
-def _value(part: Any, name: str, text: str) -> Any:
-    from vitrine.study.yaml_reader import read_yaml
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
-    if isinstance(part.model_fields[name].default, tuple):
-        return [read_yaml(word) for word in text.split(",")]
-    return read_yaml(text)
+
+def _words(field: FieldInfo) -> str:
+    """Description and default of a setting."""
+    if field.is_required():
+        return f"{field.description or ''} [required]"
+    default = field.get_default(call_default_factory=True)
+    values = default if isinstance(default, (tuple, list)) else [default]
+    shown = ",".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+    return f"{field.description or ''} [default: {shown or 'none'}]"
+
+
+def _value(name: str, field: FieldInfo, text: str) -> Any:
+    """What a flag says, as a study file would say it; lists may be written ``Cu,Zr``."""
+    import yaml
+
+    from vitrine.study.yaml_reader import read_yaml, words_of
+
+    kinds = _kinds(field.annotation)
+    if str in kinds and not kinds & {tuple, list}:
+        return text
+    try:
+        if kinds & {tuple, list} and not text.lstrip().startswith("["):
+            return [read_yaml(word) for word in text.split(",") if word.strip()]
+        return read_yaml(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{_flag(name)}: {text!r} is not a value: {words_of(error)}") from error
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The plain classes of an annotation: those of a list's items do not count."""
+    origin = get_origin(annotation)
+    if origin in (tuple, list):
+        return {origin}
+    if isinstance(annotation, type):
+        return {annotation}
+    return set().union(*map(_kinds, get_args(annotation)))
 
 
 def _simulate(kind: str, given: dict[str, Any], out: Path, workers: int, store: Path | None) -> None:
@@ -80,7 +113,10 @@ def _simulate(kind: str, given: dict[str, Any], out: Path, workers: int, store: 
     from vitrine.campaign.store import default_root
     from vitrine.study import shelf
 
-    source: Any = shelf.parse("source", {"kind": kind, **given}, "simulate")
+    source: Any = shelf.parse("source", {"kind": kind, **given}, f"simulate {kind}")
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder; give the name of a file")
+    writable_parent(out)
     console = Console(file=sys.stdout)
     with Campaign(store or default_root(), workers=workers, console=console) as campaign:
         for line in source.export(out, campaign.compute):

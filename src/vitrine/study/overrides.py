@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from vitrine.errors import StudyError
-from vitrine.study.yaml_reader import read_yaml
+from vitrine.study.yaml_reader import read_yaml, words_of
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def apply_override(data: dict[str, Any], text: str) -> None:
     try:
         value = read_yaml(raw)
     except yaml.YAMLError as error:
-        raise StudyError(f"--set {text!r}: the value is not valid YAML: {error}") from error
+        raise StudyError(f"--set {text!r}: the value is not valid YAML: {words_of(error)}") from error
     here: Any = data
     for depth, step in enumerate(steps[:-1]):
         here = _descend(here, step, ".".join(steps[: depth + 1]), text)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from vitrine.errors import StudyError, did_you_mean
 from vitrine.parts import Part
 from vitrine.study import shelf
-from vitrine.study.yaml_reader import read_yaml
+from vitrine.study.yaml_reader import read_yaml, words_of
 
 Scale = Literal["smoke", "demo", "laptop", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "demo", "laptop", "paper")
@@ -158,7 +158,7 @@ def read_study(name_or_file: str) -> tuple[dict[str, Any], str]:
     try:
         data = read_yaml(text)
     except yaml.YAMLError as error:
-        raise StudyError(f"{name_or_file}: not valid YAML: {error}") from error
+        raise StudyError(f"{name_or_file}: not valid YAML: {words_of(error)}") from error
     if not isinstance(data, dict):
         found = "is empty" if data is None else f"holds a {type(data).__name__}"
         raise StudyError(f"{name_or_file} {found}; a study file is a mapping of keys, see `vitrine init`")

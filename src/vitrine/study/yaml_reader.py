@@ -103,6 +103,15 @@ def read_yaml(text: str) -> Any:
         loader.dispose()
 
 
+def words_of(error: yaml.YAMLError) -> str:
+    """What is wrong and where, in one line."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return str(error)
+    words = getattr(error, "problem", None) or getattr(error, "context", None)
+    return f"{words} (line {mark.line + 1}, column {mark.column + 1})"
+
+
 def write_yaml(data: Any) -> str:
     """Plain data as YAML that :func:`read_yaml` reads back equal; keys keep their order."""
     return yaml.dump(data, Dumper=StrictDumper, sort_keys=False, allow_unicode=True, width=100)

@@ -1,0 +1,146 @@
+"""Run all benchmarks on one core and write ``benchmarks/RESULTS.md``: ratios against named peers.
+
+python benchmarks/run.py
+"""
+
+from __future__ import annotations
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OVITO_THREAD_COUNT"):
+    os.environ[_name] = "1"
+
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+RUNS = 3
+ATOMS = 100_000
+
+
+def cpu_seconds(work: Callable[[], object]) -> list[float]:
+    """CPU seconds of three runs, after one to warm up."""
+    work()
+    found = []
+    for _ in range(RUNS):
+        start = time.process_time()
+        work()
+        found.append(time.process_time() - start)
+    return found
+
+
+def glass_like(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Jittered face-centred cubic sites with the density of Cu64Zr36: positions and cell [Å]."""
+    random = np.random.default_rng(seed)
+    edge = round((n / 4) ** (1 / 3))
+    corners = np.stack(np.meshgrid(*[np.arange(edge)] * 3, indexing="ij"), -1).reshape(-1, 1, 3)
+    basis = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+    sites = (corners + basis).reshape(-1, 3) + 0.25
+    length = (len(sites) * 16.5) ** (1 / 3)
+    positions = sites * (length / edge) + random.normal(scale=0.25, size=sites.shape)
+    return positions, np.eye(3) * length
+
+
+def _ovito_pipeline(positions: np.ndarray, cell: np.ndarray) -> object:
+    from ovito.data import DataCollection
+
+    data = DataCollection()
+    data.create_cell(np.column_stack([cell.T, np.zeros(3)]), pbc=(True, True, True))
+    data.create_particles(count=len(positions)).create_property("Position", data=positions)
+    return data
+
+
+def d2min_rows() -> list[str]:
+    """D2min with a cut-off of 3.8 Å."""
+    from ovito.modifiers import AtomicStrainModifier
+    from ovito.pipeline import Pipeline, PythonSource
+
+    from vitrine.physics.d2min import d2min
+
+    positions, cell = glass_like(ATOMS)
+    later = positions + np.random.default_rng(1).normal(scale=0.05, size=positions.shape)
+    ours = cpu_seconds(lambda: d2min(positions, later, cell))
+
+    def peer() -> None:
+        frames = [_ovito_pipeline(positions, cell), _ovito_pipeline(later, cell)]
+
+        def create(frame: int, data: object) -> None:
+            data.objects.clear()  # type: ignore[attr-defined]
+            for item in frames[frame].objects:  # type: ignore[attr-defined]
+                data.objects.append(item)  # type: ignore[attr-defined]
+
+        pipeline = Pipeline(source=PythonSource(function=create))
+        modifier = AtomicStrainModifier(cutoff=3.8, output_nonaffine_squared_displacements=True)
+        modifier.reference = PythonSource(function=lambda _, data: create(0, data))
+        pipeline.modifiers.append(modifier)
+        pipeline.compute(1)
+
+    return [row("D2min", len(positions), ours, cpu_seconds(peer), f"OVITO {version('ovito')}")]
+
+
+def voronoi_rows() -> list[str]:
+    """Voronoi volumes, indices and neighbours."""
+    from vitrine.physics.voronoi import voronoi
+
+    positions, cell = glass_like(10_000)
+    ours = cpu_seconds(lambda: voronoi(positions, cell))
+    peer = cpu_seconds(lambda: voronoi(positions, cell, backend="ovito"))
+    name = f"OVITO {version('ovito')}, through vitrine"
+    return [row("Voronoi (scipy backend)", len(positions), ours, peer, name)]
+
+
+def start_rows() -> list[str]:
+    """CPU seconds of ``vitrine list``, a whole process."""
+
+    def start() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, "-m", "vitrine.cli.main", "list"], check=True, stdout=subprocess.DEVNULL
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    start()
+    found = [start() for _ in range(RUNS)]
+    shown = ", ".join(f"{value:.2f}" for value in found)
+    return [f"| `vitrine list` | 1 process | {shown} | | aim: below 0.5 | |"]
+
+
+def row(what: str, size: int, ours: list[float], peer: list[float], name: str) -> str:
+    """One line of the table."""
+    times = ", ".join(f"{value:.3f}" for value in ours)
+    others = ", ".join(f"{value:.3f}" for value in peer)
+    return f"| {what} | {size:,} atoms | {times} | {others} | {name} | {min(peer) / min(ours):.2f} |"
+
+
+def main() -> None:
+    """Run, print and write the table."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "`python benchmarks/run.py`, one core, CPU seconds of three runs after one to warm up. The ratio is",
+        "the peer's best over ours: above 1 vitrine is faster.",
+        "",
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, "
+        f"numpy {version('numpy')}, numba {version('numba')}, scipy {version('scipy')}.",
+        "",
+        "| what | size | vitrine [CPU-s] | peer [CPU-s] | peer | ratio |",
+        "|---|---|---|---|---|---|",
+        *d2min_rows(),
+        *voronoi_rows(),
+        *start_rows(),
+    ]
+    text = "\n".join(lines) + "\n"
+    print(text)
+    (Path(__file__).parent / "RESULTS.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
