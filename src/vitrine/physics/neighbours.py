@@ -87,23 +87,32 @@ def neighbours_within(positions: Float, cell: Float, cutoff: float) -> Neighbour
     flat = (which[:, 0] * bins[1] + which[:, 1]) * bins[2] + which[:, 2]
     order = np.argsort(flat, kind="stable")
     bounds = np.searchsorted(flat[order], np.arange(int(np.prod(bins)) + 1))
-    starts, index, shift = _search(
-        fractional, cell, cutoff * cutoff, bins, reach, which, order, bounds.astype(np.int64)
+    # atoms of a bin side by side in memory
+    sorted_positions = np.ascontiguousarray((fractional @ cell)[order])
+    starts, index, image = _search(
+        sorted_positions, cell, cutoff * cutoff, bins, reach, which, order, bounds.astype(np.int64)
     )
+    axes = [np.arange(-r, r + 1) for r in reach]
+    shift = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)[image]
     home = home.astype(np.int64)
-    centre = np.repeat(np.arange(len(positions)), np.diff(starts))
-    return Neighbours(starts, index, shift - home[index] + home[centre])
+    if home.any():
+        shift += np.repeat(home, np.diff(starts), axis=0) - home[index]
+    return Neighbours(starts, index, shift)
 
 
 @njit(cache=True, error_model="numpy")
-def _search(fractional, cell, cutoff2, bins, reach, which, order, bounds):  # type: ignore[no-untyped-def]
-    n = len(fractional)
+def _search(positions, cell, cutoff2, bins, reach, which, order, bounds):  # type: ignore[no-untyped-def]
+    """Bonds of atom i in order of i; ``image`` numbers the translations in [-reach, reach]^3."""
+    n = len(positions)
+    rank = np.empty(n, np.int64)
+    for k in range(n):
+        rank[order[k]] = k
     starts = np.zeros(n + 1, np.int64)
-    capacity = 32 * n
-    index = np.empty(capacity, np.int64)
-    shift = np.empty((capacity, 3), np.int64)
+    index = np.empty(24 * n + 64, np.int64)
+    image = np.empty(24 * n + 64, np.int32)
     found = 0
     for i in range(n):
+        own = rank[i]
         for a in range(-reach[0], reach[0] + 1):
             ba = which[i, 0] + a
             na = ba // bins[0]
@@ -114,29 +123,31 @@ def _search(fractional, cell, cutoff2, bins, reach, which, order, bounds):  # ty
                     bc = which[i, 2] + c
                     nc = bc // bins[2]
                     box = ((ba - na * bins[0]) * bins[1] + bb - nb * bins[1]) * bins[2] + bc - nc * bins[2]
-                    for k in range(bounds[box], bounds[box + 1]):
-                        j = order[k]
-                        if j == i and na == 0 and nb == 0 and nc == 0:
-                            continue
-                        u = fractional[j, 0] + na - fractional[i, 0]
-                        v = fractional[j, 1] + nb - fractional[i, 1]
-                        w = fractional[j, 2] + nc - fractional[i, 2]
-                        x = u * cell[0, 0] + v * cell[1, 0] + w * cell[2, 0]
-                        y = u * cell[0, 1] + v * cell[1, 1] + w * cell[2, 1]
-                        z = u * cell[0, 2] + v * cell[1, 2] + w * cell[2, 2]
-                        if x * x + y * y + z * z < cutoff2:
-                            if found == capacity:
-                                capacity *= 2
-                                larger = np.empty(capacity, np.int64)
-                                larger[:found] = index
-                                index = larger
-                                wider = np.empty((capacity, 3), np.int64)
-                                wider[:found] = shift
-                                shift = wider
-                            index[found] = j
-                            shift[found, 0] = na
-                            shift[found, 1] = nb
-                            shift[found, 2] = nc
-                            found += 1
+                    first, last = bounds[box], bounds[box + 1]
+                    while found + last - first > len(index):
+                        index = _longer(index)
+                        image = _longer(image)
+                    x = positions[own, 0] - na * cell[0, 0] - nb * cell[1, 0] - nc * cell[2, 0]
+                    y = positions[own, 1] - na * cell[0, 1] - nb * cell[1, 1] - nc * cell[2, 1]
+                    z = positions[own, 2] - na * cell[0, 2] - nb * cell[1, 2] - nc * cell[2, 2]
+                    here = na == 0 and nb == 0 and nc == 0
+                    code = ((na + reach[0]) * (2 * reach[1] + 1) + nb + reach[1]) * (
+                        2 * reach[2] + 1
+                    ) + nc + reach[2]  # fmt: skip
+                    for k in range(first, last):
+                        u = positions[k, 0] - x
+                        v = positions[k, 1] - y
+                        w = positions[k, 2] - z
+                        # always written, kept only if near: no branch in the inner loop
+                        index[found] = order[k]
+                        image[found] = code
+                        found += (u * u + v * v + w * w < cutoff2) and not (here and k == own)
         starts[i + 1] = found
-    return starts, index[:found].copy(), shift[:found].copy()
+    return starts, index[:found].copy(), image[:found].copy()
+
+
+@njit(cache=True)
+def _longer(array):  # type: ignore[no-untyped-def]
+    longer = np.empty(2 * len(array) + 64, array.dtype)
+    longer[: len(array)] = array
+    return longer

@@ -107,7 +107,7 @@ def words_of(error: yaml.YAMLError) -> str:
     """What is wrong and where, in one line."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:
-        return str(error)
+        return str(error).splitlines()[0]
     words = getattr(error, "problem", None) or getattr(error, "context", None)
     return f"{words} (line {mark.line + 1}, column {mark.column + 1})"
 
