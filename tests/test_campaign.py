@@ -116,7 +116,7 @@ def scheduler() -> Iterator[str]:
 
     with LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", host="127.0.0.1",
-        dashboard_address=None, silence_logs=50,
+        dashboard_address="127.0.0.1:0", silence_logs=50,
     ) as cluster:  # fmt: skip
         yield cluster.scheduler_address
 

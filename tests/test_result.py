@@ -35,9 +35,10 @@ def result() -> Result:
         figures=[
             CurveFigure("roc", "ROC", "c", "x", "y", [curve], x_range=(0.0, 1.0)),
             ScatterFigure("parity", "P", "c", "x", "y", [{"label": "a", "x": [1.0], "y": [2.0]}]),
-            AtomsFigure("atoms", "A", "c", [[0.0, 0.0, 0.0]], ["Cu"], [[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]], []),
+            AtomsFigure("atoms", "A", "c", [[0.0, 0.0, 0.0]], ["Cu"], np.eye(3).tolist(), []),
         ],
-        notes=["left out: one"], main_metrics=["roc_auc"], provenance={"seeds": {"model": 0}}, citations=["10.1/2"],
+        notes=["left out: one"], main_metrics=["roc_auc"], provenance={"seeds": {"model": 0}},
+        citations=["10.1/2"],
     )  # fmt: skip
 
 
@@ -72,7 +73,8 @@ def test_numbers_of_numpy_are_numbers_and_what_is_not_finite_is_null(tmp_path: P
     "change",
     [
         {"rows": 5}, {"rows": [{"track": "a"}]}, {"rows": [{**vars(result().rows[0]), "value": "much"}]},
-        {"claims": [[]]}, {"published": {}}, {"figures": [{"kind": "film"}]}, {"figures": [{"kind": "curves"}]},
+        {"claims": [[]]}, {"published": {}}, {"figures": [{"kind": "film"}]},
+        {"figures": [{"kind": "curves"}]},
         {"figures": [5]}, {"figures": None}, {"surprise": 1},
     ],
 )  # fmt: skip

@@ -124,6 +124,15 @@ def test_published_numbers_stand_beside_comparable_rows_only(shear_run: Path) ->
     assert not any(row["published"] for row in metrics["rows"] if row["track"] == "random")
 
 
+def test_unseen_source_is_predicted_and_drawn(shear_run: Path) -> None:
+    row = _value(
+        _metrics(shear_run), track="grouped", model="gat", metric="roc_auc", data="unseen", prevalence="own"
+    )
+    assert row["groups"] == 1 and row["low"] is None and row["n"] == 6 * 500
+    assert (shear_run / "figures" / "unseen-0.svg").exists()
+    assert "A specimen made in this run" in (shear_run / "report.html").read_text()
+
+
 def test_no_group_is_on_both_sides(shear_run: Path) -> None:
     table = pd.read_csv(shear_run / "models" / "gat" / "splits.csv")
     assert (table.groupby("group")["tested_in_fold"].nunique() == 1).all()

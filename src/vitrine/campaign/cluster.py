@@ -22,11 +22,12 @@ GOODBYE = 3.0
 """seconds to wait for the client and the scheduler of our own to close"""
 
 _ADDRESS = re.compile(r"[a-z]+://[^\s:]\S*|[^\s:/]+:[0-9]+")
-_SCHEDULER = {
+_SCHEDULER: dict[str, Any] = {
     # a long call into compiled code lets no heartbeat through
     "distributed.scheduler.worker-ttl": None,
     # tasks count their own attempts; Dask blames whatever waited on the same worker
     "distributed.scheduler.allowed-failures": 100,
+    "distributed.scheduler.http.routes": [],
 }
 _ENVIRONMENT = SINGLE_THREAD | {"MALLOC_TRIM_THRESHOLD_": "65536", "DASK_LOGGING__DISTRIBUTED": "critical"}
 
@@ -60,12 +61,12 @@ class Cluster:
 
     def _start(self, workers: int) -> None:
         import dask
-        from distributed import Client, LocalCluster
+        from distributed import Client, Scheduler, SpecCluster
 
+        # LocalCluster would listen on port 8787 even without a dashboard
+        options = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}
         with dask.config.set(_SCHEDULER):
-            self._own = LocalCluster(
-                n_workers=0, processes=True, host="127.0.0.1", dashboard_address=None, silence_logs=50
-            )
+            self._own = SpecCluster(scheduler={"cls": Scheduler, "options": options}, silence_logs=50)
         self.client = Client(self._own, timeout=START_TIMEOUT, set_as_default=False)
         self._processes = [self._worker() for _ in range(workers)]
         deadline = time.monotonic() + START_TIMEOUT
@@ -77,7 +78,7 @@ class Cluster:
 
     def _worker(self) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "vitrine.campaign.worker"],
+            [sys.executable, "-P", "-m", "vitrine.campaign.worker"],
             stdin=subprocess.PIPE,
             env=os.environ | _ENVIRONMENT,
             text=True,

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+from typing import Any
 
 from vitrine.processes import die_with_parent
 
@@ -20,13 +21,13 @@ TIMEOUT = 60.0
 
 async def serve(scheduler: str) -> None:
     """Work for a scheduler until it says goodbye; one thread, no limit of memory."""
+    import dask
     from distributed import Worker
 
-    worker = Worker(
-        scheduler, nthreads=1, memory_limit=0, host="127.0.0.1", dashboard=False, death_timeout=TIMEOUT
-    )
-    async with worker:
-        await worker.finished()
+    options: dict[str, Any] = {"nthreads": 1, "memory_limit": 0, "host": "127.0.0.1", "dashboard": False}
+    with dask.config.set({"distributed.worker.http.routes": []}):
+        async with Worker(scheduler, death_timeout=TIMEOUT, **options) as worker:
+            await worker.finished()
 
 
 def main() -> None:
