@@ -69,7 +69,7 @@ def test_predict_a_dump_computes_what_is_missing(
         column = f"probability_{direction.replace('-', 'minus_')}"
         order = np.argsort(computed.arrays["id"]) if "id" in computed.arrays else np.arange(len(computed))
         np.testing.assert_allclose(computed.arrays[column][order], stored.arrays[column], atol=2e-5)
-        assert 0 <= stored.arrays[column].min() and stored.arrays[column].max() <= 1
+        assert stored.arrays[column].min() >= 0 and stored.arrays[column].max() <= 1
 
 
 def test_one_direction_and_several_files(
@@ -140,6 +140,21 @@ def test_predict_a_table(alloy_run: Path, tmp_path: Path, monkeypatch: pytest.Mo
     frame = pd.read_csv(out)
     assert list(frame.columns) == ["name", "formula", "e_form_predicted"]
     assert frame["e_form_predicted"][0] == frame["e_form_predicted"][1]
+
+
+def test_bad_rows_are_refused_or_left_out(
+    alloy_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "new.csv").write_text("formula\nCu3Au\nXx2\nNiAl\n")
+    out = tmp_path / "out.csv"
+    model = alloy_run / "models" / "ridge"
+    words = ("predict", model, tmp_path / "new.csv", "-o", out, "--store", tmp_path / "store")
+    assert _vitrine(monkeypatch, *words) == 2
+    said = capsys.readouterr().err
+    assert "row 2" in said and "--skip-bad" in said and not out.exists()
+    assert _vitrine(monkeypatch, *words, "--skip-bad") == 0
+    assert "row 2" in capsys.readouterr().err
+    assert list(pd.read_csv(out)["formula"]) == ["Cu3Au", "NiAl"]
 
 
 def test_measure_adds_fields_beside_the_users_columns(

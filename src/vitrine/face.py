@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,12 +33,8 @@ def load_study(
     ------
     vitrine.errors.StudyError: anything wrong in it.
     """
-    import yaml
-
-    overrides = [
-        f"{key}={yaml.safe_dump(value, default_flow_style=True).removesuffix('...' + chr(10)).strip()}"
-        for key, value in (settings or {}).items()
-    ]
+    # JSON is YAML with nothing to guess
+    overrides = [f"{key}={json.dumps(value, default=str)}" for key, value in (settings or {}).items()]
     return _load_study(str(name_or_file), scale, overrides)
 
 

@@ -29,6 +29,7 @@ class PredictOptions:
     potential: str | None
     relax: bool
     formula: str | None
+    skip_bad: bool
 
 
 def targets(files: Sequence[Path], out: Path | None, suffix: str) -> list[Path]:
@@ -147,7 +148,9 @@ def predict_files(
 def _predict_table(loaded: Any, path: Path, campaign: Any, options: PredictOptions, out: Path) -> None:
     from vitrine.study.predict import predict_table
 
-    frame = predict_table(loaded, path, campaign, options.formula)
+    frame = predict_table(loaded, path, campaign, options.formula, options.skip_bad)
+    for row, reason in frame.attrs.get("left_out", {}).items():
+        typer.echo(f"left out: row {row}: {reason}", err=True)
     with _written(out) as temporary:
         frame.to_csv(temporary, index=False)
     typer.echo(f"wrote {out}: {len(frame)} rows")

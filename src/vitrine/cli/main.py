@@ -72,6 +72,9 @@ Sets = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option("--set", metavar="KEY=VALUE", help="override a setting, e.g. source.specimens=20"),
 ]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="leave out rows of a table that cannot be read, and go on")
+]
 ScaleOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--scale", help="smoke (a minute) | demo (minutes) | laptop (an hour) | paper"),
@@ -138,6 +141,7 @@ def run(
         Optional[str],  # noqa: UP045
         typer.Option("--scheduler", help="a running Dask scheduler, tcp://host:8786"),
     ] = None,
+    skip_bad: SkipBad = False,
     store: Store = None,
 ) -> None:
     """Run a study from source to report; what is finished already is reused."""
@@ -146,7 +150,7 @@ def run(
     from vitrine import face
     from vitrine.study.spec import load_study
 
-    checked = load_study(study, scale, sets)
+    checked = load_study(study, scale, [*(sets or []), *(["source.skip_bad=true"] if skip_bad else [])])
     folder = out or Path("runs") / f"{checked.study}-{checked.scale}"
     count = workers if workers is not None else (0 if checked.scale == "smoke" else 2)
     console = Console(file=sys.stdout)
@@ -194,6 +198,7 @@ def predict(
         Optional[str],  # noqa: UP045
         typer.Option("--formula", help="column of formulas [default: found by its name]"),
     ] = None,
+    skip_bad: SkipBad = False,
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("-o", "--out", help="file or folder to write"),
@@ -209,6 +214,7 @@ def predict(
         potential=potential,
         relax=relax,
         formula=formula,
+        skip_bad=skip_bad,
     )
     predict_files(model, files, options, out, store)
 

@@ -7,6 +7,7 @@ import logging
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import lightning
@@ -41,6 +42,17 @@ def keep_memory() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, 1 << 30)
     except (OSError, AttributeError):
         return
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for torch: results do not depend on the machine's number of cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _Batches(Dataset[Batch]):
@@ -164,27 +176,22 @@ def train_network(
     fit = Fit(network, part, positive_weight)
     keep = BestWeights(part.patience, part.epochs, progress)
     start = time.monotonic()
-    threads = torch.get_num_threads()
     keep_memory()
-    torch.set_num_threads(1)
-    try:
-        with _quiet():
-            trainer = lightning.Trainer(
-                max_epochs=part.epochs,
-                accelerator="auto",
-                devices=1,
-                callbacks=[keep],
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                num_sanity_val_steps=0,
-                deterministic="warn",
-            )
-            hold = None if validation is None else _loader(validation, part.batch, None)
-            trainer.fit(fit, _loader(train, part.batch, seed), hold)
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), _quiet():
+        trainer = lightning.Trainer(
+            max_epochs=part.epochs,
+            accelerator="auto",
+            devices=1,
+            callbacks=[keep],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            deterministic="warn",
+        )
+        hold = None if validation is None else _loader(validation, part.batch, None)
+        trainer.fit(fit, _loader(train, part.batch, seed), hold)
     network.to("cpu")
     network.load_state_dict(keep.weights)
     return {
@@ -205,7 +212,7 @@ def apply_network(network: nn.Module, examples: Examples) -> NDArray[np.float64]
     batch = 4096 if examples.edges is None else 16
     network.eval()
     parts = [np.zeros(0)]
-    with torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         for chosen in _blocks(len(examples), batch):
             features, edges, _ = as_batch(examples.select(chosen))
             parts.append(network(features, edges).double().numpy())

@@ -22,7 +22,7 @@ from vitrine.study import shelf
 from vitrine.study.fitting import load_fitted
 from vitrine.study.provenance import versions
 from vitrine.study.result import Result
-from vitrine.study.yaml_reader import read_yaml
+from vitrine.study.yaml_reader import read_yaml, write_yaml
 
 if TYPE_CHECKING:
     from vitrine.study.spec import Study
@@ -98,7 +98,7 @@ def write_model_folder(
         "source": json.loads(json.dumps(samples.about, default=str)),
         "examples_sha256": examples.digest(),
     }
-    text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
+    text = write_yaml(recipe)
     (temporary / RECIPE).write_text(text, encoding="utf-8")
     rows = [asdict(row) for row in result.rows if row.model == name]
     (temporary / "metrics.json").write_text(json.dumps({"rows": rows}, indent=1), encoding="utf-8")
@@ -132,7 +132,7 @@ def _card(study: Study, name: str, samples: Samples, result: Result) -> str:
         "tags": ["materials-science", study.study, study.models[name].kind],
         "license": "mit",
     }
-    lines = ["---", yaml.safe_dump(front, sort_keys=False).strip(), "---", ""]
+    lines = ["---", write_yaml(front).strip(), "---", ""]
     lines += [f"# {name} of {study.study}", "", study.question, ""]
     lines += [
         f"Trained by vitrine {vitrine.__version__} at scale `{study.scale}` on {len(samples)} samples in "

@@ -6,7 +6,9 @@ None where the interval leaves the question open or there are fewer than five gr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,8 @@ from vitrine.evaluate.claims import called_fraction, spearman_within
 from vitrine.evaluate.intervals import Estimate, bootstrap, paired_difference
 from vitrine.samples import Examples
 from vitrine.study.result import Claim
+
+Claimant = TypeVar("Claimant", bound="Callable[[Evidence], Claim]")
 
 LEE_RYU = "Lee & Ryu 2022"
 
@@ -46,6 +50,16 @@ class Evidence:
         """(n_rows,) the quantity behind the label."""
         assert self.examples.severity is not None
         return self.examples.severity
+
+
+def needs(*models: str) -> Callable[[Claimant], Claimant]:
+    """Say which models, besides the main one, a claim compares; checked before anything runs."""
+
+    def mark(claim: Claimant) -> Claimant:
+        claim.models = models  # type: ignore[attr-defined]
+        return claim
+
+    return mark
 
 
 def _text(found: Estimate, digits: int = 3) -> str:
@@ -142,6 +156,7 @@ def called_where_small(evidence: Evidence) -> Claim:
     )
 
 
+@needs("random_forest")
 def network_beats_trees(evidence: Evidence) -> Claim:
     """The main network has a smaller error than the random forest (paired by group)."""
     other = "random_forest"

@@ -27,9 +27,15 @@ def check_joints(study: Study) -> None:
     _check_published(study)
     for claim in study.claims:
         try:
-            shelf.find("claim", claim)
+            needed = getattr(shelf.find("claim", claim), "models", ())
         except StudyError as error:
             raise StudyError(f"claims: {error}") from error
+        first = study.tracks[0].models or tuple(study.models)
+        missing = [name for name in needed if name not in first]
+        if missing:
+            raise StudyError(
+                f"claims: {claim!r} compares with the model {missing[0]!r}, which is not in models"
+            )
 
 
 def _check_chain(study: Study) -> None:

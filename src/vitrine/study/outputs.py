@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from vitrine.errors import DataError
 from vitrine.samples import Examples
 from vitrine.study.result import Result
+from vitrine.study.yaml_reader import write_yaml
 
 if TYPE_CHECKING:
     from vitrine.study.spec import Study
@@ -41,8 +41,7 @@ def write_outputs(
     result: Result,
 ) -> None:
     """Write ``study.yaml``, ``predictions/<track>.parquet`` and the result's own files."""
-    text = yaml.safe_dump(study.resolved(), sort_keys=False, allow_unicode=True)
-    (out / "study.yaml").write_text(text, encoding="utf-8")
+    (out / "study.yaml").write_text(write_yaml(study.resolved()), encoding="utf-8")
     folder = out / "predictions"
     folder.mkdir(exist_ok=True)
     for track, columns in scores.items():

@@ -24,8 +24,13 @@ NOT_AT_MINIMUM = 0.05
 """eV/Å: the largest force above which a configuration is no inherent structure"""
 
 
-def predict_table(model: ModelFolder, path: Path, campaign: Campaign, formula: str | None) -> pd.DataFrame:
+def predict_table(
+    model: ModelFolder, path: Path, campaign: Campaign, formula: str | None, skip_bad: bool = False
+) -> pd.DataFrame:
     """The user's table with a column ``<target>_predicted`` added.
+
+    With ``skip_bad`` the rows that cannot be read are absent; ``attrs["left_out"]`` maps their
+    numbers to the reasons.
 
     Raises
     ------
@@ -33,10 +38,10 @@ def predict_table(model: ModelFolder, path: Path, campaign: Campaign, formula: s
     """
     from vitrine.simulate.table import read_formulas
 
-    frame = read_formulas(path, formula)
+    frame = read_formulas(path, formula, skip_bad)
     representation: Any = model.representation
-    ids = tuple(f"{path.stem}:{row + 1}" for row in range(len(frame)))
-    samples = Samples("formulas", frame, ids, ids)
+    ids = tuple(f"{path.stem}:{row}" for row in frame.index)
+    samples = Samples("formulas", frame.reset_index(drop=True), ids, ids)
     scores = model.predict(representation.build(samples, campaign.compute))
     frame[f"{model.source.get('target', 'target')}_predicted"] = scores
     return frame

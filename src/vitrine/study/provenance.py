@@ -88,7 +88,8 @@ def setup_table(
         f" and {len(examples.feature_labels) - 20} more" if len(examples.feature_labels) > 20 else ""
     )
     for track in study.tracks:
-        table[f"split: {track.split.track}"] = _line(track.split)  # type: ignore[attr-defined]
+        split: Any = track.split
+        table[f"split: {split.track}"] = f"{split.summary} ({_line(split)})"
     for name, model in study.models.items():
         found = facts.get(name, {})
         line = _line(model)
