@@ -29,11 +29,15 @@ if TYPE_CHECKING:
 Direction = Literal["xy", "yz", "xz", "-xy", "-yz", "-xz"]
 
 
+NO_EVENT = "no event up to strain"
+"""Why a finished simulation yields no sample; any other reason is worth another try."""
+
+
 class MetallicGlass(Part):
     """Melt, quench, minimise, then shear athermally in each direction to the first event."""
 
     kind: Literal["metallic-glass"] = "metallic-glass"
-    specimens: int = Field(24, ge=1, description="number of independent specimens")
+    specimens: int = Field(20, ge=1, description="number of independent specimens")
     first_seed: int = Field(1, ge=1, description="seed of the first specimen; the next ones count up")
     atoms: int = Field(500, ge=32, description="atoms in a specimen")
     elements: tuple[str, ...] = Field(("Cu", "Zr"), description="chemical symbols")
@@ -165,7 +169,7 @@ class MetallicGlass(Part):
                 continue
             event = json.loads((outcome.folder / "event.json").read_text(encoding="utf-8"))
             if not event["found"]:
-                left_out[outcome.label] = f"no event up to strain {self.max_strain:g}"
+                left_out[outcome.label] = f"{NO_EVENT} {self.max_strain:g}"
                 continue
             with np.load(outcome.folder / "event.npz", allow_pickle=False) as file:
                 field = file["d2min"]
@@ -186,7 +190,7 @@ class MetallicGlass(Part):
         check_same_settings(out, self.about(), {*self.not_determining, "potential"})
         there = released_ids(out)
         tasks = [task for task in self.tasks() if task.label not in there]
-        yield f"{len(there)} samples are in {out} already, {len(tasks)} to make"
+        yield f"{len(there)} samples are in {out} already or have no event, {len(tasks)} to make"
         samples = self.samples(compute(tasks))
         write_released(out, samples)
         for name, reason in samples.left_out.items():

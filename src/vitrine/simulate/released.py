@@ -20,7 +20,7 @@ from pydantic import Field
 from vitrine.errors import DataError, did_you_mean
 from vitrine.parts import Part
 from vitrine.samples import Samples, hash_file
-from vitrine.simulate.metallic_glass import glass_samples
+from vitrine.simulate.metallic_glass import NO_EVENT, glass_samples
 from vitrine.tasks import Outcome, Task
 
 if TYPE_CHECKING:
@@ -116,9 +116,17 @@ def write_released(path: Path, samples: Samples) -> None:
                 file.create_group("specimens")
             for atoms in samples.items:
                 _write_sample(file, atoms, path)
+            final = {k: v for k, v in samples.left_out.items() if v.startswith(NO_EVENT)}
+            file.attrs["left_out"] = json.dumps(_left_out(file) | final, sort_keys=True)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _left_out(file: Any) -> dict[str, str]:
+    """Samples without an event: they are not simulated again."""
+    found: dict[str, str] = json.loads(file.attrs.get("left_out", "{}"))
+    return found
 
 
 def _write_sample(file: Any, atoms: Atoms, path: Path) -> None:
@@ -141,11 +149,11 @@ def _write_sample(file: Any, atoms: Atoms, path: Path) -> None:
 
 
 def released_ids(path: Path) -> set[str]:
-    """Ids of the samples in a file (empty if there is no such file)."""
+    """Ids of what is finished in a file, without event too (empty if there is no such file)."""
     if not path.exists():
         return set()
     with _open(path) as file:
-        return {
+        return set(_left_out(file)) | {
             f"{name}/{direction}"
             for name, specimen in file["specimens"].items()
             for direction in specimen["directions"]
@@ -212,9 +220,11 @@ def read_released(path: Path, specimens: int | None = None) -> Samples:
                 raise DataError(f"{path} holds {len(names)} specimens; {specimens} were asked for")
             for name in names[:specimens]:
                 items += _read_specimen(file["specimens"][name], name)
+            chosen = set(names[:specimens])
+            left_out = {k: v for k, v in _left_out(file).items() if k.split("/")[0] in chosen}
         except (KeyError, OSError, ValueError) as error:
             raise DataError(f"{path} is damaged: {error}") from error
-    return glass_samples(items, {**about, "released": path.stem, "sha256": hash_file(path)}, {})
+    return glass_samples(items, {**about, "released": path.stem, "sha256": hash_file(path)}, left_out)
 
 
 def _read_specimen(specimen: Any, name: str) -> Iterator[Atoms]:

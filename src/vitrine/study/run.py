@@ -291,7 +291,9 @@ def _conclude(study: Study, work: Work, campaign: Campaign, result: Result) -> N
     from vitrine.study.provenance import provenance, setup_table
 
     result.setup = setup_table(study, work.samples, work.examples, work.facts)
-    result.notes = [f"left out: {name}: {reason}" for name, reason in work.samples.left_out.items()]
+    note = work.samples.about.get("note")
+    result.notes = [f"The source is {note}."] if note else []
+    result.notes += [f"left out: {name}: {reason}" for name, reason in work.samples.left_out.items()]
     result.provenance = provenance(study, work.samples, work.examples, work.timings, campaign.outcomes)
     parts: list[Any] = [study.source, study.label, study.representation, *study.models.values()]
     found = [*study.citations, *(doi for part in parts for doi in part.citations())]
