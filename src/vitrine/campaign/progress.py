@@ -24,7 +24,9 @@ class _Kind:
     finished: int = 0
     running: float = 0.0
     before: float = 0.0
-    """what was finished when the display began, which says nothing about speed"""
+    """what was done when the display began, which says nothing about speed"""
+    seen: bool = False
+    """whether running tasks were looked at yet"""
     handle: Any = None
 
     @property
@@ -88,6 +90,9 @@ class ProgressDisplay:
         """How far running tasks are: kind -> sum of their finished fractions."""
         for kind, entry in self._kinds.items():
             entry.running = fractions.get(kind, 0.0)
+            if not entry.seen:
+                entry.seen = True
+                entry.before += entry.running
         self._refresh()
 
     def _refresh(self) -> None:
@@ -123,4 +128,4 @@ class ProgressDisplay:
             words.append(text)
         if words:
             assert self.console is not None
-            self.console.print("  " + " · ".join(words), highlight=False, markup=False)
+            self.console.print("  " + " · ".join(words), highlight=False, markup=False, soft_wrap=True)

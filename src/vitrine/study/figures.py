@@ -171,7 +171,7 @@ def atoms_figure(
                 "low": 0.0,
                 "high": 1.0,
                 "threshold": 0.5,
-                "unit": "took part in the event",
+                "unit": "event (0 or 1)",
             },
             {
                 "label": f"predicted by {label}",
