@@ -17,7 +17,13 @@ pytestmark = [pytest.mark.physical, pytest.mark.timeout(900)]
 
 SETTINGS = [
     *("source.kind=metallic-glass", "source.specimens=4", "source.atoms=108", "source.quench_rate=1e15"),
-    *("source.melt_time=2", "source.max_strain=0.15", "tracks.0.split.folds=2", "tracks.1.split.folds=2"),
+    *(
+        "source.melt_time=2",
+        "source.max_strain=0.15",
+        "source.directions=[xy, -yz]",
+        "tracks.0.split.folds=2",
+        "tracks.1.split.folds=2",
+    ),
     *("models.gat.epochs=2", "evaluation.resamples=20"),
 ]
 
@@ -33,7 +39,7 @@ def test_killed_while_simulating_resumes_and_reuses_finished_specimens(tmp_path:
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     process = subprocess.Popen(_command(broken), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     entries = broken / "store" / "entries"
-    while len(list(entries.glob("*/*/event.npz"))) < 3:
+    while len(list(entries.glob("*/*/event.npz"))) < 2:
         assert process.poll() is None, "the command ended before it could be killed"
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
