@@ -190,7 +190,7 @@ class MetallicGlass(Part):
         check_same_settings(out, self.about(), {*self.not_determining, "potential"})
         there = released_ids(out)
         tasks = [task for task in self.tasks() if task.label not in there]
-        yield f"{len(there)} samples are in {out} already or have no event, {len(tasks)} to make"
+        yield f"{len(there)} samples are in {out} already, {len(tasks)} to make"
         samples = self.samples(compute(tasks))
         write_released(out, samples)
         for name, reason in samples.left_out.items():
