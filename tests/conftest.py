@@ -15,7 +15,7 @@ SHEAR = {
     "models.gat.epochs": 2,
     "models.gradient_boosting.iterations": 20,
     "evaluation.resamples": 50,
-    "unseen": {"kind": "released-glass", "specimens": 1},
+    "unseen": {"kind": "released-glass", "specimens": 1, "first": 6},
 }
 """shear-transformation at smoke, smaller still: 30 graphs"""
 

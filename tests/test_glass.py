@@ -254,6 +254,7 @@ def test_a_quench_killed_after_its_last_step_is_not_made_again(
 
     monkeypatch.setattr(glass, "LammpsSession", refuse)
     glass.quench(tmp_path, [], silent, seed=2, atoms=ATOMS, **MELT, **FORCE_FIELD)
+    assert same(arrays(tmp_path / "specimen.npz"), arrays(specimen / "specimen.npz"))
 
 
 def test_a_killed_run_continues_its_specimen_and_reuses_it_then(

@@ -130,7 +130,17 @@ def test_unseen_source_is_predicted_and_drawn(shear_run: Path) -> None:
     )
     assert row["groups"] == 1 and row["low"] is None and row["n"] == 6 * 500
     assert (shear_run / "figures" / "unseen-0.svg").exists()
-    assert "A specimen made in this run" in (shear_run / "report.html").read_text()
+    assert "A specimen that no model has seen" in (shear_run / "report.html").read_text()
+    assert row["published"] is None, "one specimen is not the published test set"
+
+
+def test_unseen_specimens_that_were_seen_are_refused(shared_store: Path, tmp_path: Path) -> None:
+    from vitrine.errors import StudyError
+
+    leaky = {**SHEAR, "unseen": {"kind": "released-glass", "specimens": 1, "first": 5}}
+    study = vitrine.load_study("shear-transformation", "smoke", leaky)
+    with pytest.raises(StudyError, match="s0005 is in the source too"):
+        vitrine.run(study, tmp_path / "run", store=shared_store)
 
 
 def test_no_group_is_on_both_sides(shear_run: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -216,7 +216,3 @@ def hash_file(path: Path) -> str:
         for block in iter(lambda: file.read(1 << 20), b""):
             total.update(block)
     return total.hexdigest()
-
-
-Report = Callable[[str], None]
-"""Prints one line to the user."""

@@ -18,6 +18,5 @@ SquareAngstrom = Annotated[float, Field(gt=0, description="Å^2")]
 Strain = Annotated[float, Field(gt=0, lt=1, description="engineering shear strain, 1")]
 EvPerAngstrom = Annotated[float, Field(gt=0, description="eV/Å")]
 
-BAR_PER_GPA = 1.0e4
 EV_PER_CUBIC_ANGSTROM_IN_GPA = 160.2176634
 """1 eV/Å^3 in GPa."""

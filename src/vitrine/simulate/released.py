@@ -36,7 +36,8 @@ class ReleasedGlass(Part):
     name: str = Field(
         "cu64zr36-n500", description="name of a set that ships with vitrine, or path of an .h5 file"
     )
-    specimens: int | None = Field(None, ge=1, description="use the first specimens only; all by default")
+    specimens: int | None = Field(None, ge=1, description="number of specimens; all by default")
+    first: int = Field(1, ge=1, description="position of the first specimen, counted from 1")
 
     yields: ClassVar[str] = "atoms"
     summary: ClassVar[str] = "glass specimens that ship with vitrine, sheared to their first events"
@@ -52,6 +53,7 @@ class ReleasedGlass(Part):
             "version": self.version,
             "sha256": hash_file(find_released(self.name)),
             "specimens": self.specimens,
+            "first": self.first,
         }
 
     def tasks(self) -> list[Task]:
@@ -60,7 +62,7 @@ class ReleasedGlass(Part):
 
     def samples(self, outcomes: Sequence[Outcome]) -> Samples:
         """One sample per specimen and direction."""
-        return read_released(find_released(self.name), self.specimens)
+        return read_released(find_released(self.name), self.specimens, self.first)
 
 
 def released_names() -> list[str]:
@@ -200,12 +202,12 @@ def _open(path: Path) -> Any:
     return file
 
 
-def read_released(path: Path, specimens: int | None = None) -> Samples:
+def read_released(path: Path, specimens: int | None = None, first: int = 1) -> Samples:
     """Samples of a released file, in order of specimen and direction.
 
     Parameters
     ----------
-    specimens: read the first ones only.
+    specimens: how many to read, all by default. first: position of the first one, from 1.
 
     Raises
     ------
@@ -216,11 +218,13 @@ def read_released(path: Path, specimens: int | None = None) -> Samples:
         try:
             about = json.loads(file.attrs["about"])
             names = sorted(file["specimens"])
-            if specimens is not None and specimens > len(names):
-                raise DataError(f"{path} holds {len(names)} specimens; {specimens} were asked for")
-            for name in names[:specimens]:
+            wanted = names[first - 1 :][:specimens]
+            if not wanted or (specimens is not None and specimens > len(wanted)):
+                asked = f"{specimens or 'some'} from number {first} on" if first > 1 else f"{specimens}"
+                raise DataError(f"{path} holds {len(names)} specimens; {asked} were asked for")
+            for name in wanted:
                 items += _read_specimen(file["specimens"][name], name)
-            chosen = set(names[:specimens])
+            chosen = set(wanted)
             left_out = {k: v for k, v in _left_out(file).items() if k.split("/")[0] in chosen}
         except (KeyError, OSError, ValueError) as error:
             raise DataError(f"{path} is damaged: {error}") from error

@@ -7,7 +7,7 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import yaml
@@ -22,10 +22,8 @@ from vitrine.study import shelf
 from vitrine.study.fitting import load_fitted
 from vitrine.study.provenance import versions
 from vitrine.study.result import Result
+from vitrine.study.spec import Study, model_seed
 from vitrine.study.yaml_reader import read_yaml, write_yaml
-
-if TYPE_CHECKING:
-    from vitrine.study.spec import Study
 
 FORMAT = 1
 """version of the model folder"""
@@ -94,7 +92,7 @@ def write_model_folder(
         "feature_labels": list(examples.feature_labels),
         "target": examples.target_kind,
         "threshold": study.evaluation.threshold,
-        "seed": study.seeds.model * 1000,
+        "seed": model_seed(study, 0),
         "source": json.loads(json.dumps(samples.about, default=str)),
         "examples_sha256": examples.digest(),
     }

@@ -36,6 +36,8 @@ class Evidence:
     groups: NDArray[np.int64]
     main: str
     threshold: float
+    prevalence: float | None
+    """published fraction of positives, if the study names one"""
     resamples: int
     seed: int
 
@@ -89,14 +91,15 @@ def imbalance_flatters(evidence: Evidence) -> Claim:
         evidence.groups,
         resamples=evidence.resamples,
         seed=evidence.seed,
-        prevalence=0.0018,
+        prevalence=evidence.prevalence,
     )
     auc, ap = found["roc_auc"], found["average_precision"]
+    share = evidence.prevalence or float(evidence.truth.mean(dtype=np.float64))
     small = None if ap.high is None else ap.high < 0.05
     return Claim(
         claim="AUC overestimates the predictive power: AUC is well above 0.5 while AP is near zero",
         source=f"{LEE_RYU}, abstract and Table 1 (AUC 0.85, AP 0.016 at 0.18 % positives)",
-        ours=f"AUC {_text(auc)}; AP at 0.18 % positives {_text(ap, 4)} (chance 0.0018)",
+        ours=f"AUC {_text(auc)}; AP at {100 * share:.2g} % positives {_text(ap, 4)} (chance {share:.4f})",
         holds=_both(_above(auc, 0.5), small),
         note="holds if the interval of AUC lies above 0.5 and that of AP below 0.05",
     )

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from vitrine.errors import StudyError, did_you_mean
+from vitrine.evaluate import metrics
 from vitrine.study import shelf
 
 if TYPE_CHECKING:
     from vitrine.study.spec import Study
 
-CLASSIFICATION = {"recall", "precision", "f1", "mcc", "roc_auc", "average_precision", "lift", "accuracy"}
-REGRESSION = {"mae", "rmse", "r2", "bias", "relative_mae"}
+CLASSIFICATION = {*metrics.CLASSIFICATION, "accuracy"}
+REGRESSION = {*metrics.REGRESSION, "relative_mae"}
 RESERVED = {"id", "group", "truth", "shuffled_labels"}
 """Columns of ``predictions/<track>.parquet`` that are no model's; a model of such a name would hide one."""
 

@@ -22,9 +22,16 @@ from vitrine.study.claims import Evidence
 from vitrine.study.fitting import examples_task, fit_task, load_fitted, read_facts, read_scores
 from vitrine.study.log import Log
 from vitrine.study.outputs import start_folder, write_outputs
+from vitrine.study.provenance import provenance, setup_table
 from vitrine.study.result import Figure, Result, Row
-from vitrine.study.scoring import SHUFFLED, difference_rows, published_tables, score_rows
-from vitrine.study.spec import Study
+from vitrine.study.scoring import (
+    SHUFFLED,
+    difference_rows,
+    group_codes,
+    published_tables,
+    score_rows,
+)
+from vitrine.study.spec import Study, model_seed
 from vitrine.tasks import Outcome, Task
 
 Scores = dict[str, NDArray[np.float64]]
@@ -67,8 +74,8 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
         campaign.submit(_source_tasks(study.unseen))  # runs while the rest goes on
     work = _prepare(study, campaign, log)
     _cross_validate(study, work, campaign, log)
-    _fit_final(study, work, campaign, log)
-    result = _evaluate(study, work, log)
+    _fit_final(study, work, campaign)
+    result = _evaluate(study, work)
     if study.unseen is not None:
         rows, drawn = _predict_unseen(study, work, campaign, log)
         result.rows += rows
@@ -144,14 +151,14 @@ def _cross_validate(study: Study, work: Work, campaign: Campaign, log: Log) -> N
             for name in names:
                 label = f"{split.track}/{name}/{number}"
                 # folds of one model differ in their seed, so that chance is not the same everywhere
-                task = fit_task(label, study.models[name], examples, seed=_seed(study, number), **sets)
+                task = fit_task(label, study.models[name], examples, seed=model_seed(study, number), **sets)
                 plan.append((split.track, name, rows, task))
             null = study.evaluation.shuffled_labels
             if null is not None and null in names:
                 shuffle = study.seeds.shuffle + 2 * number
                 label = f"{split.track}/{SHUFFLED}/{number}"
                 model = study.models[null]
-                seed = _seed(study, number)
+                seed = model_seed(study, number)
                 task = fit_task(label, model, examples, seed=seed, shuffle_seed=shuffle, **sets)
                 plan.append((split.track, SHUFFLED, rows, task))
     campaign.compute_here([examples])
@@ -170,10 +177,6 @@ def _cross_validate(study: Study, work: Work, campaign: Campaign, log: Log) -> N
     log(f"{len(plan)} fits on {len(study.tracks)} track(s)")
 
 
-def _seed(study: Study, fold: int) -> int:
-    return study.seeds.model * 1000 + fold
-
-
 def _mean_facts(found: list[dict[str, Any]]) -> dict[str, Any]:
     keys = ("train_seconds", "predict_seconds", "epochs", "parameters")
     return {k: float(np.mean([f[k] for f in found])) for k in keys if all(k in f for f in found)}
@@ -186,7 +189,7 @@ def _must(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return list(outcomes)
 
 
-def _fit_final(study: Study, work: Work, campaign: Campaign, log: Log) -> None:
+def _fit_final(study: Study, work: Work, campaign: Campaign) -> None:
     """Every model once more, on all samples but those that decide when to stop."""
     started = time.monotonic()
     split: Any = study.tracks[0].split
@@ -195,7 +198,7 @@ def _fit_final(study: Study, work: Work, campaign: Campaign, log: Log) -> None:
     sets = {"train": train, "validation": fold.validation, "test": np.zeros(0, np.int64)}
     examples = examples_task(work.examples)
     tasks = [
-        fit_task(f"final/{name}", model, examples, seed=_seed(study, 0), **sets)
+        fit_task(f"final/{name}", model, examples, seed=model_seed(study, 0), **sets)
         for name, model in study.models.items()
     ]
     for name, outcome in zip(study.models, _must(campaign.compute(tasks)), strict=True):
@@ -209,7 +212,7 @@ def _unit(study: Study, samples: Samples) -> str | None:
     return unit
 
 
-def _evaluate(study: Study, work: Work, log: Log) -> Result:
+def _evaluate(study: Study, work: Work) -> Result:
     """Rows, differences, claims and figures of all tracks."""
     started = time.monotonic()
     result = Result(
@@ -231,14 +234,13 @@ def _evaluate(study: Study, work: Work, log: Log) -> Result:
         drawn += figures.track_figures(study, track, work.examples, scores, unit)
         result.figures += drawn
     track, scores = next(iter(work.scores.items()))
-    from vitrine.study.scoring import group_codes
-
     evidence = Evidence(
         examples=work.examples,
         scores=scores,
         groups=group_codes(work.examples),
         main=study.main_model,
         threshold=study.evaluation.threshold,
+        prevalence=study.evaluation.published_prevalence,
         resamples=study.evaluation.resamples,
         seed=study.seeds.bootstrap,
     )
@@ -258,9 +260,17 @@ def _predict_unseen(study: Study, work: Work, campaign: Campaign, log: Log) -> t
     if not len(samples):
         log("no unseen sample had an event; nothing to compare")
         return [], []
+    seen = sorted(set(samples.groups) & set(work.samples.groups))
+    if seen:
+        raise StudyError(
+            f"unseen: {seen[0]} is in the source too, so the models have seen it; choose other specimens "
+            "(unseen.first_seed, unseen.first) or take it out of the source"
+        )
     examples = attach_targets(study, samples, represent(study, samples, campaign))
     scores = {
-        name: load_fitted(folder, study.models[name], examples.target_kind, _seed(study, 0)).predict(examples)
+        name: load_fitted(folder, study.models[name], examples.target_kind, model_seed(study, 0)).predict(
+            examples
+        )
         for name, folder in work.final.items()
     }
     where = {"data": "unseen"}
@@ -273,9 +283,9 @@ def _predict_unseen(study: Study, work: Work, campaign: Campaign, log: Log) -> t
             drawn.append(
                 figures.atoms_figure(
                     f"unseen-{i}",
-                    f"A specimen made in this run: {samples.ids[i]}",
-                    "Quenched and sheared while the models trained on others. Left: the atoms that took part "
-                    "in its first event. Right: the prediction; bold are as many atoms as yielded.",
+                    f"A specimen that no model has seen: {samples.ids[i]}",
+                    f"From the unseen source ({source.kind}). Left: the atoms that took part in its first "
+                    "event. Right: the prediction; bold are as many atoms as yielded.",
                     samples.items[i],
                     examples.target[part],
                     scores[study.main_model][part],
@@ -288,8 +298,6 @@ def _predict_unseen(study: Study, work: Work, campaign: Campaign, log: Log) -> t
 
 def _conclude(study: Study, work: Work, campaign: Campaign, result: Result) -> None:
     """Setup table, notes, provenance and citations."""
-    from vitrine.study.provenance import provenance, setup_table
-
     result.setup = setup_table(study, work.samples, work.examples, work.facts)
     note = work.samples.about.get("note")
     result.notes = [f"The source is {note}."] if note else []

@@ -58,13 +58,12 @@ def score_rows(
             place = dict(where or {})
             if settings.published_prevalence is not None:
                 place["prevalence"] = name
-            beside = prevalence is not None or settings.published_prevalence is None
+            comparable = prevalence is not None or settings.published_prevalence is None
             for metric, estimate in found.items():
-                published = _published(study, track, model, metric)
-                show = beside or metric in _PREVALENCE_FREE
-                rows.append(
-                    _row(track, model, metric, estimate, unit, place, published if show else None, study)
-                )
+                published = None
+                if where is None and (comparable or metric in _PREVALENCE_FREE):
+                    published = _published(study, track, model, metric)
+                rows.append(_row(track, model, metric, estimate, unit, place, published, study))
     return rows
 
 

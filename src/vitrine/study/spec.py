@@ -221,3 +221,8 @@ def _scale(asked: str | None, own: Any, layers: Mapping[str, Any], origin: str) 
         known = ", ".join(sorted({*layers, str(own or "smoke")}, key=str))
         raise StudyError(f"{origin} says nothing about the scale {chosen!r}; its scales: {known}")
     return chosen
+
+
+def model_seed(study: Study, fold: int) -> int:
+    """Seed of the models of a fold; folds differ, so that chance is not the same in each."""
+    return study.seeds.model * 1000 + fold
