@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from vitrine.parts import Part
 from vitrine.samples import Examples
@@ -44,6 +45,12 @@ class ModelPart(Part):
     """Settings of a model; :meth:`build` makes an unfitted one."""
 
     kind: str
+    representation: str | None = Field(
+        None, description="name of one of the study's representations; the study's own by default"
+    )
+
+    not_determining: ClassVar[frozenset[str]] = frozenset({"representation"})
+    """the examples, whose digest enters the key of a fit, hold what it makes"""
     takes: ClassVar[frozenset[str]] = frozenset({"vectors", "graphs"})
     targets: ClassVar[frozenset[str]] = frozenset({"binary", "value"})
 

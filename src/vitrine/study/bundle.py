@@ -88,7 +88,7 @@ def write_model_folder(
         "scale": study.scale,
         "model": resolved["models"][name],
         "label": resolved["label"],
-        "representation": resolved["representation"],
+        "representation": study.representation_of(name).model_dump(mode="json"),
         "feature_labels": list(examples.feature_labels),
         "target": examples.target_kind,
         "threshold": study.evaluation.threshold,

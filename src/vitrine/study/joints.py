@@ -31,7 +31,7 @@ def check_joints(study: Study) -> None:
             needed = getattr(shelf.find("claim", claim), "models", ())
         except StudyError as error:
             raise StudyError(f"claims: {error}") from error
-        first = study.tracks[0].models or tuple(study.models)
+        first = study.models_of(study.tracks[0])
         missing = [name for name in needed if name not in first]
         if missing:
             raise StudyError(
@@ -40,36 +40,45 @@ def check_joints(study: Study) -> None:
 
 
 def _check_chain(study: Study) -> None:
-    """Source, label and representation speak of the same kind of samples."""
-    for name in ("source", "unseen"):
-        part: Any = getattr(study, name)
+    """Sources, label and representations speak of the same kind of samples."""
+    sources: dict[str, Any] = {"source": study.source, "unseen": study.unseen}
+    sources |= {f"tracks.{number}.source": track.source for number, track in enumerate(study.tracks)}
+    takers: dict[str, Any] = {"label": study.label, "representation": study.representation}
+    takers |= {f"representations.{name}": part for name, part in study.representations.items()}
+    for name, part in sources.items():
         if part is None:
             continue
-        for stage in ("label", "representation"):
-            taker: Any = getattr(study, stage)
+        for where, taker in takers.items():
+            stage = "label" if where == "label" else "representation"
             if taker.takes != part.yields:
                 fitting = [k for k in shelf.kinds(stage) if _says(stage, k, "takes") == part.yields]
                 raise StudyError(
-                    f"{name} {part.kind!r} yields {part.yields}, but {stage} {taker.kind!r} takes "
+                    f"{name} {part.kind!r} yields {part.yields}, but {where} {taker.kind!r} takes "
                     f"{taker.takes}; fitting {stage}s: {', '.join(fitting) or 'none'}"
                 )
 
 
 def _check_models(study: Study) -> None:
-    makes, target = study.representation.makes, study.label.makes  # type: ignore[attr-defined]
+    target: str = study.label.makes  # type: ignore[attr-defined]
     for name, model in study.models.items():
         if name in RESERVED:
             raise StudyError(f"models.{name}: this name is taken, choose another")
-        if makes not in model.takes:
+        if model.representation is not None and model.representation not in study.representations:
+            known = did_you_mean(model.representation, study.representations)
+            raise StudyError(
+                f"models.{name}.representation: no {model.representation!r} in representations{known}"
+            )
+        representation = study.representation_of(name)
+        if representation.makes not in model.takes:
             raise StudyError(
                 f"models.{name}: {model.kind!r} takes {' or '.join(sorted(model.takes))}, but "
-                f"representation {study.representation.kind!r} makes {makes}; "  # type: ignore[attr-defined]
-                f"fitting models: {_fitting_models(makes, target)}"
+                f"representation {representation.kind!r} makes {representation.makes}; "
+                f"fitting models: {_fitting_models(representation.makes, target)}"
             )
         if target not in model.targets:
             raise StudyError(
                 f"models.{name}: {model.kind!r} cannot learn a target of kind {target!r}; "
-                f"fitting models: {_fitting_models(makes, target)}"
+                f"fitting models: {_fitting_models(representation.makes, target)}"
             )
     _check_model_name(study, "main_model", study.main_model)
     if study.evaluation.shuffled_labels is not None:
@@ -103,7 +112,7 @@ def _check_tracks(study: Study) -> None:
         for name in track.models or ():
             _check_model_name(study, f"tracks.{number}.models", name)
         _check_once(f"tracks.{number}.models", track.models or ())
-    _check_once("tracks", (track.split.track for track in study.tracks))  # type: ignore[attr-defined]
+    _check_once("tracks", (track.title for track in study.tracks), "; give one of them a name of its own")
     first = study.tracks[0].models
     if first is not None and study.main_model not in first:
         raise StudyError(
@@ -112,10 +121,10 @@ def _check_tracks(study: Study) -> None:
         )
 
 
-def _check_once(where: str, names: Iterable[str]) -> None:
+def _check_once(where: str, names: Iterable[str], advice: str = "") -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise StudyError(f"{where}: {twice[0]!r} stands twice")
+        raise StudyError(f"{where}: {twice[0]!r} stands twice{advice}")
 
 
 def _check_evaluation(study: Study) -> None:
@@ -133,7 +142,7 @@ def _check_evaluation(study: Study) -> None:
 
 
 def _check_published(study: Study) -> None:
-    tracks = {track.split.track for track in study.tracks}  # type: ignore[attr-defined]
+    tracks = {track.title for track in study.tracks}
     for number, table in enumerate(study.published):
         where = f"published.{number}"
         # a scale or an override may have taken a model or a track away: only the rows must be there

@@ -36,16 +36,16 @@ def start_folder(out: Path) -> None:
 def write_outputs(
     out: Path,
     study: Study,
-    examples: Examples,
+    truth: dict[str, Examples],
     scores: dict[str, dict[str, NDArray[np.float64]]],
     result: Result,
 ) -> None:
-    """Write ``study.yaml``, ``predictions/<track>.parquet`` and the result's own files."""
+    """Write ``study.yaml``, ``predictions/<track>.parquet`` and the result's own files; by track."""
     (out / "study.yaml").write_text(write_yaml(study.resolved()), encoding="utf-8")
     folder = out / "predictions"
     folder.mkdir(exist_ok=True)
     for track, columns in scores.items():
-        write_predictions(folder / f"{track}.parquet", examples, columns)
+        write_predictions(folder / f"{track}.parquet", truth[track], columns)
     result.write(out)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vitrine.samples import Examples, Samples
+from vitrine.samples import Examples
 from vitrine.tasks import Outcome
 
 if TYPE_CHECKING:
+    from vitrine.study.data import Data
     from vitrine.study.spec import Study
 
 PACKAGES = (
@@ -34,20 +35,26 @@ def versions() -> dict[str, str]:
 
 def provenance(
     study: Study,
-    samples: Samples,
-    examples: Examples,
+    data: Mapping[str, Data],
     timings: dict[str, float],
     outcomes: Sequence[Outcome],
 ) -> dict[str, Any]:
-    """JSON-able provenance of a run."""
+    """JSON-able provenance of a run; ``data`` by track."""
+    first = next(iter(data.values()))
+    others = {
+        track: {"source": other.samples.about, "examples_sha256": other.truth.digest()}
+        for track, other in data.items()
+        if other is not first
+    }
     return {
         "versions": versions(),
         "machine": {"system": platform.platform(), "processor": platform.machine()},
-        "source": samples.about,
-        "examples_sha256": examples.digest(),
+        "source": first.samples.about,
+        "examples_sha256": first.truth.digest(),
+        **({"tracks": others} if others else {}),
         "seeds": study.seeds.model_dump(),
         "seconds": {name: round(value, 1) for name, value in timings.items()},
-        "left_out": samples.left_out,
+        "left_out": {k: v for each in data.values() for k, v in each.samples.left_out.items()},
         "store": {
             "reused": sum(outcome.reused for outcome in outcomes),
             "made": sum(not outcome.reused and outcome.folder is not None for outcome in outcomes),
@@ -68,28 +75,22 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def setup_table(
-    study: Study, samples: Samples, examples: Examples, facts: dict[str, dict[str, Any]]
-) -> dict[str, str]:
-    """The study as a short table: one line per stage."""
-    assert examples.target is not None
-    table = {
-        "source": _line(study.source),
-        "samples": f"{len(samples)} in {len(set(samples.groups))} groups, {examples.n_rows} rows",
-        "label": _line(study.label),
-    }
-    if examples.target_kind == "binary":
-        share = 100 * float(examples.target.mean(dtype=np.float64))
-        table["positives"] = f"{int(examples.target.sum())} of {examples.n_rows} rows ({share:.2f} %)"
-    else:
-        table["target"] = f"mean {examples.target.mean():.4g}, spread {examples.target.std():.4g}"
-    table["representation"] = _line(study.representation)
-    table["features"] = ", ".join(examples.feature_labels[:20]) + (
-        f" and {len(examples.feature_labels) - 20} more" if len(examples.feature_labels) > 20 else ""
-    )
+def setup_table(study: Study, data: Mapping[str, Data], facts: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """The study as a short table: one line per stage; ``data`` by track."""
+    first = next(iter(data.values()))
+    table = {"source": _line(study.source), "samples": _samples_line(first), "label": _line(study.label)}
+    table |= _target_line(first.truth)
+    parts: dict[str | None, tuple[str, Any]] = {None: ("representation", study.representation)}
+    parts |= {name: (f"representation: {name}", part) for name, part in study.representations.items()}
+    for name, (title, part) in parts.items():
+        if name in first.seen:
+            table[title] = f"{_line(part)}; features: {_features_line(first.seen[name])}"
     for track in study.tracks:
         split: Any = track.split
-        table[f"split: {split.track}"] = f"{split.summary} ({_line(split)})"
+        table[f"split: {track.title}"] = f"{split.summary} ({_line(split)})"
+        if track.source is not None:
+            samples = _samples_line(data[track.title])
+            table[f"source: {track.title}"] = f"{_line(track.source)}; {samples}"
     for name, model in study.models.items():
         found = facts.get(name, {})
         line = _line(model)
@@ -99,3 +100,21 @@ def setup_table(
             line += f"; {found['train_seconds']:.1f} s per fit"
         table[f"model: {name}"] = line
     return table
+
+
+def _samples_line(data: Data) -> str:
+    samples = data.samples
+    return f"{len(samples)} in {len(set(samples.groups))} groups, {data.truth.n_rows} rows"
+
+
+def _target_line(truth: Examples) -> dict[str, str]:
+    assert truth.target is not None
+    if truth.target_kind == "binary":
+        share = 100 * float(truth.target.mean(dtype=np.float64))
+        return {"positives": f"{int(truth.target.sum())} of {truth.n_rows} rows ({share:.2f} %)"}
+    return {"target": f"mean {truth.target.mean():.4g}, spread {truth.target.std():.4g}"}
+
+
+def _features_line(examples: Examples) -> str:
+    labels = examples.feature_labels
+    return ", ".join(labels[:20]) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +14,18 @@ from numpy.typing import NDArray
 
 import vitrine
 from vitrine.campaign.campaign import Campaign
-from vitrine.errors import DataError, StudyError, TaskError
-from vitrine.samples import Examples, Samples
+from vitrine.errors import StudyError, TaskError
 from vitrine.study import figures, shelf
 from vitrine.study.bundle import write_model_folder
 from vitrine.study.claims import Evidence
+from vitrine.study.data import Data, gather, source_tasks
 from vitrine.study.fitting import examples_task, fit_task, load_fitted, read_facts, read_scores
 from vitrine.study.log import Log
 from vitrine.study.outputs import start_folder, write_outputs
 from vitrine.study.provenance import provenance, setup_table
 from vitrine.study.result import Figure, Result, Row
-from vitrine.study.scoring import (
-    SHUFFLED,
-    difference_rows,
-    group_codes,
-    published_tables,
-    score_rows,
-)
-from vitrine.study.spec import Study, model_seed
+from vitrine.study.scoring import SHUFFLED, difference_rows, group_codes, published_tables, score_rows
+from vitrine.study.spec import Study, Track, model_seed
 from vitrine.tasks import Outcome, Task
 
 Scores = dict[str, NDArray[np.float64]]
@@ -41,14 +35,19 @@ Scores = dict[str, NDArray[np.float64]]
 class Work:
     """What the stages of one run have made so far."""
 
-    samples: Samples
-    examples: Examples
+    data: dict[str, Data]
+    """track -> its samples and examples; tracks of one source share them"""
     scores: dict[str, Scores] = field(default_factory=dict)
     """track -> model -> (n_rows,) out-of-fold"""
     final: dict[str, Path] = field(default_factory=dict)
-    """model -> store entry of the model fitted on all samples"""
+    """model -> store entry of the model fitted on all samples of the first track"""
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def first(self) -> Data:
+        """Data of the first track, the one that claims and shipped models rest on."""
+        return next(iter(self.data.values()))
 
 
 def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> Result:
@@ -70,8 +69,10 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
     start_folder(out)
     log = Log(None if log is None else log.console, out / "log.txt")
     log(f"vitrine {vitrine.__version__}: {study.study}, scale {study.scale}")
-    if study.unseen is not None:
-        campaign.submit(_source_tasks(study.unseen))  # runs while the rest goes on
+    sources = [study.source_of(track) for track in study.tracks]
+    for source in [*sources, study.unseen]:  # all of them at once, the unseen one while the rest goes on
+        if source is not None:
+            campaign.submit(source_tasks(source))
     work = _prepare(study, campaign, log)
     _cross_validate(study, work, campaign, log)
     _fit_final(study, work, campaign)
@@ -81,98 +82,90 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
         result.rows += rows
         result.figures = [*drawn, *result.figures]
     _conclude(study, work, campaign, result)
-    for name in study.models:
-        folder = out / "models" / name
-        write_model_folder(folder, study, name, work.final[name], work.samples, work.examples, result)
-    write_outputs(out, study, work.examples, work.scores, result)
+    for name, model in study.models.items():
+        examples = work.first.seen[model.representation]
+        write_model_folder(
+            out / "models" / name, study, name, work.final[name], work.first.samples, examples, result
+        )
+    write_outputs(out, study, {name: data.truth for name, data in work.data.items()}, work.scores, result)
     log(_reused(campaign.outcomes))
     return result
 
 
-def _source_tasks(source: Any) -> list[Task]:
-    tasks: list[Task] = source.tasks()
-    return tasks
-
-
 def _prepare(study: Study, campaign: Campaign, log: Log) -> Work:
-    """Source, label, representation."""
+    """Sources, label, representations: once for all tracks of one source."""
     started = time.monotonic()
-    source: Any = study.source
-    samples: Samples = source.samples(campaign.compute(_source_tasks(source)))
-    for name, reason in samples.left_out.items():
-        log(f"left out: {name}: {reason}")
-    if not len(samples):
-        raise DataError(f"the source {source.kind!r} yielded no usable sample")
-    log(f"{len(samples)} samples in {len(set(samples.groups))} groups")
-    examples = attach_targets(study, samples, represent(study, samples, campaign))
-    work = Work(samples, examples)
+    data: dict[str, Data] = {}
+    ready: list[tuple[Any, Data]] = []
+    for track in study.tracks:
+        source = study.source_of(track)
+        found = next((known for other, known in ready if other == source), None)
+        if found is None:
+            sharing = [t for t in study.tracks if study.source_of(t) == source]
+            models = [name for t in sharing for name in study.models_of(t)]
+            # the first track's source also serves the final fit of every model
+            models += list(study.models) if track is study.tracks[0] else []
+            found = gather(study, source, models, campaign, log)
+            ready.append((source, found))
+        data[track.title] = found
+    work = Work(data)
     work.timings["source, label and representation"] = time.monotonic() - started
     return work
 
 
-def represent(study: Study, samples: Samples, campaign: Campaign) -> Examples:
-    """Features of samples, through the store."""
-    representation: Any = study.representation
-    examples: Examples = representation.build(samples, campaign.compute)
-    return examples
+@dataclass(frozen=True)
+class _Fit:
+    """One planned fit: where its scores belong."""
+
+    track: str
+    model: str
+    rows: NDArray[np.int64]
+    task: Task
 
 
-def attach_targets(study: Study, samples: Samples, examples: Examples) -> Examples:
-    """The same examples with the label's targets (and what lies behind them)."""
-    label: Any = study.label
-    target = np.concatenate(label.targets(samples)).astype(np.float32)
-    severity = label.severity(samples)
-    if len(target) != examples.n_rows:
-        raise StudyError(
-            f"label {label.kind!r} gives {len(target)} targets for {examples.n_rows} rows of "
-            f"representation {study.representation.kind!r}"  # type: ignore[attr-defined]
-        )
-    if label.makes == "binary" and not 0 < target.sum() < len(target):
-        raise DataError("the labels hold one class only; a threshold or the source must be wrong")
-    return replace(
-        examples,
-        target=target,
-        target_kind=label.makes,
-        severity=None if severity is None else np.concatenate(severity).astype(np.float32),
-    )
+def _plan_track(study: Study, track: Track, data: Data, examples: dict[str | None, Task]) -> list[_Fit]:
+    split: Any = track.split
+    plan = []
+    for number, fold in enumerate(split.folds_of(data.samples.groups)):
+        sets = {"train": fold.train, "validation": fold.validation, "test": fold.test}
+        rows = data.truth.rows_of(fold.test)
+        # folds of one model differ in their seed, so that chance is not the same everywhere
+        seed = model_seed(study, number)
+        for name in study.models_of(track):
+            model = study.models[name]
+            seen = examples[model.representation]
+            task = fit_task(f"{track.title}/{name}/{number}", model, seen, seed=seed, **sets)
+            plan.append(_Fit(track.title, name, rows, task))
+            if name == study.evaluation.shuffled_labels:
+                label = f"{track.title}/{SHUFFLED}/{number}"
+                shuffle = study.seeds.shuffle + 2 * number
+                task = fit_task(label, model, seen, seed=seed, shuffle_seed=shuffle, **sets)
+                plan.append(_Fit(track.title, SHUFFLED, rows, task))
+    return plan
 
 
 def _cross_validate(study: Study, work: Work, campaign: Campaign, log: Log) -> None:
     """Out-of-fold scores of every model on every track, all fits as one campaign."""
     started = time.monotonic()
-    examples = examples_task(work.examples)
-    plan: list[tuple[str, str, NDArray[np.int64], Task]] = []
+    plan: list[_Fit] = []
     for track in study.tracks:
-        split: Any = track.split
-        names = list(track.models or study.models)
-        for number, fold in enumerate(split.folds_of(work.examples.groups)):
-            sets = {"train": fold.train, "validation": fold.validation, "test": fold.test}
-            rows = work.examples.rows_of(fold.test)
-            for name in names:
-                label = f"{split.track}/{name}/{number}"
-                # folds of one model differ in their seed, so that chance is not the same everywhere
-                task = fit_task(label, study.models[name], examples, seed=model_seed(study, number), **sets)
-                plan.append((split.track, name, rows, task))
-            null = study.evaluation.shuffled_labels
-            if null is not None and null in names:
-                shuffle = study.seeds.shuffle + 2 * number
-                label = f"{split.track}/{SHUFFLED}/{number}"
-                model = study.models[null]
-                seed = model_seed(study, number)
-                task = fit_task(label, model, examples, seed=seed, shuffle_seed=shuffle, **sets)
-                plan.append((split.track, SHUFFLED, rows, task))
-    campaign.compute_here([examples])
-    outcomes = _must(campaign.compute([task for *_, task in plan]))
+        data = work.data[track.title]
+        examples = {name: examples_task(seen) for name, seen in data.seen.items()}
+        campaign.compute_here(list(examples.values()))
+        plan += _plan_track(study, track, data, examples)
+    outcomes = _must(campaign.compute([fit.task for fit in plan]))
     facts: dict[str, list[dict[str, Any]]] = {}
-    for (name_of_track, name, rows, _), outcome in zip(plan, outcomes, strict=True):
+    for fit, outcome in zip(plan, outcomes, strict=True):
         assert outcome.folder is not None
-        column = work.scores.setdefault(name_of_track, {}).setdefault(
-            name, np.full(work.examples.n_rows, np.nan)
-        )
-        column[rows] = read_scores(outcome.folder)
-        facts.setdefault(name, []).append(read_facts(outcome.folder))
+        columns = work.scores.setdefault(fit.track, {})
+        empty = np.full(work.data[fit.track].truth.n_rows, np.nan)
+        columns.setdefault(fit.model, empty)[fit.rows] = read_scores(outcome.folder)
+        facts.setdefault(fit.model, []).append(read_facts(outcome.folder))
     for name, found in facts.items():
         work.facts[name] = _mean_facts(found)
+    for track in study.tracks:  # tables in the order of the study, the null last
+        columns = work.scores[track.title]
+        work.scores[track.title] = dict(sorted(columns.items(), key=lambda item: item[0] == SHUFFLED))
     work.timings["cross-validation"] = time.monotonic() - started
     log(f"{len(plan)} fits on {len(study.tracks)} track(s)")
 
@@ -193,12 +186,12 @@ def _fit_final(study: Study, work: Work, campaign: Campaign) -> None:
     """Every model once more, on all samples but those that decide when to stop."""
     started = time.monotonic()
     split: Any = study.tracks[0].split
-    fold = split.folds_of(work.examples.groups)[0]
+    fold = split.folds_of(work.first.samples.groups)[0]
     train = np.sort(np.concatenate([fold.train, fold.test]))
     sets = {"train": train, "validation": fold.validation, "test": np.zeros(0, np.int64)}
-    examples = examples_task(work.examples)
+    examples = {name: examples_task(seen) for name, seen in work.first.seen.items()}
     tasks = [
-        fit_task(f"final/{name}", model, examples, seed=model_seed(study, 0), **sets)
+        fit_task(f"final/{name}", model, examples[model.representation], seed=model_seed(study, 0), **sets)
         for name, model in study.models.items()
     ]
     for name, outcome in zip(study.models, _must(campaign.compute(tasks)), strict=True):
@@ -207,8 +200,8 @@ def _fit_final(study: Study, work: Work, campaign: Campaign) -> None:
     work.timings["final models"] = time.monotonic() - started
 
 
-def _unit(study: Study, samples: Samples) -> str | None:
-    unit: str | None = getattr(study.label, "unit", None) or samples.about.get("unit")
+def _unit(study: Study, data: Data) -> str | None:
+    unit: str | None = getattr(study.label, "unit", None) or data.samples.about.get("unit")
     return unit
 
 
@@ -224,20 +217,20 @@ def _evaluate(study: Study, work: Work) -> Result:
         main_metrics=list(study.evaluation.metrics),
         published=published_tables(study),
     )
-    unit = _unit(study, work.samples)
     for number, (track, scores) in enumerate(work.scores.items()):
-        result.rows += score_rows(study, track, work.examples, scores, unit)
-        result.rows += difference_rows(study, track, work.examples, scores, unit)
+        data = work.data[track]
+        unit = _unit(study, data)
+        result.rows += score_rows(study, track, data.truth, scores, unit)
+        result.rows += difference_rows(study, track, data.truth, scores, unit)
         drawn: list[Figure] = []
         if number == 0:
-            drawn += figures.held_out_figure(study, track, work.samples, work.examples, scores)
-        drawn += figures.track_figures(study, track, work.examples, scores, unit)
+            drawn += figures.held_out_figure(study, track, data.samples, data.truth, scores)
+        drawn += figures.track_figures(study, track, data.truth, scores, unit)
         result.figures += drawn
-    track, scores = next(iter(work.scores.items()))
     evidence = Evidence(
-        examples=work.examples,
-        scores=scores,
-        groups=group_codes(work.examples),
+        examples=work.first.truth,
+        scores=work.scores[study.tracks[0].title],
+        groups=group_codes(work.first.truth),
         main=study.main_model,
         threshold=study.evaluation.threshold,
         prevalence=study.evaluation.published_prevalence,
@@ -254,40 +247,38 @@ def _predict_unseen(study: Study, work: Work, campaign: Campaign, log: Log) -> t
     started = time.monotonic()
     source: Any = study.unseen
     log("waiting for the specimens that no model has seen")
-    samples: Samples = source.samples(campaign.compute(_source_tasks(source)))
-    for name, reason in samples.left_out.items():
-        log(f"left out: {name}: {reason}")
-    if not len(samples):
+    data = gather(study, source, study.models, campaign, log, unseen=True)
+    if not len(data.samples):
         log("no unseen sample had an event; nothing to compare")
         return [], []
-    seen = sorted(set(samples.groups) & set(work.samples.groups))
+    seen = sorted(set(data.samples.groups) & {g for d in work.data.values() for g in d.samples.groups})
     if seen:
         raise StudyError(
             f"unseen: {seen[0]} is in the source too, so the models have seen it; choose other specimens "
             "(unseen.first_seed, unseen.first) or take it out of the source"
         )
-    examples = attach_targets(study, samples, represent(study, samples, campaign))
+    truth = data.truth
     scores = {
-        name: load_fitted(folder, study.models[name], examples.target_kind, model_seed(study, 0)).predict(
-            examples
+        name: load_fitted(folder, study.models[name], truth.target_kind, model_seed(study, 0)).predict(
+            data.seen[study.models[name].representation]
         )
         for name, folder in work.final.items()
     }
     where = {"data": "unseen"}
-    rows = score_rows(study, study.tracks[0].split.track, examples, scores, _unit(study, samples), where)  # type: ignore[attr-defined]
+    rows = score_rows(study, study.tracks[0].title, truth, scores, _unit(study, data), where)
     drawn: list[Figure] = []
-    if samples.kind == "atoms" and examples.target_kind == "binary":
-        assert examples.target is not None
-        for i in range(min(len(samples), 2)):
-            part = slice(int(examples.starts[i]), int(examples.starts[i + 1]))
+    if data.samples.kind == "atoms" and truth.target_kind == "binary":
+        assert truth.target is not None
+        for i in range(min(len(data.samples), 2)):
+            part = slice(int(truth.starts[i]), int(truth.starts[i + 1]))
             drawn.append(
                 figures.atoms_figure(
                     f"unseen-{i}",
-                    f"A specimen that no model has seen: {samples.ids[i]}",
+                    f"A specimen that no model has seen: {data.samples.ids[i]}",
                     f"From the unseen source ({source.kind}). Left: the atoms that took part in its first "
                     "event. Right: the prediction; bold are as many atoms as yielded.",
-                    samples.items[i],
-                    examples.target[part],
+                    data.samples.items[i],
+                    truth.target[part],
                     scores[study.main_model][part],
                     study.main_model,
                 )
@@ -298,12 +289,17 @@ def _predict_unseen(study: Study, work: Work, campaign: Campaign, log: Log) -> t
 
 def _conclude(study: Study, work: Work, campaign: Campaign, result: Result) -> None:
     """Setup table, notes, provenance and citations."""
-    result.setup = setup_table(study, work.samples, work.examples, work.facts)
-    note = work.samples.about.get("note")
-    result.notes = [f"The source is {note}."] if note else []
-    result.notes += [f"left out: {name}: {reason}" for name, reason in work.samples.left_out.items()]
-    result.provenance = provenance(study, work.samples, work.examples, work.timings, campaign.outcomes)
+    result.setup = setup_table(study, work.data, work.facts)
+    sources = {id(data): (track, data.samples) for track, data in reversed(work.data.items())}
+    several = len(sources) > 1
+    for track, samples in reversed(sources.values()):
+        which = f" of track {track}" if several else ""
+        note = samples.about.get("note")
+        result.notes += [f"The source{which} is {note}."] if note else []
+        result.notes += [f"left out: {name}: {reason}" for name, reason in samples.left_out.items()]
+    result.provenance = provenance(study, work.data, work.timings, campaign.outcomes)
     parts: list[Any] = [study.source, study.label, study.representation, *study.models.values()]
+    parts += [*study.representations.values(), *(track.source for track in study.tracks if track.source)]
     found = [*study.citations, *(doi for part in parts for doi in part.citations())]
     result.citations = list(dict.fromkeys(found))
 

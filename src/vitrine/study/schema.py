@@ -16,19 +16,7 @@ _NULL = {"type": "null"}
 def study_schema() -> dict[str, Any]:
     """JSON schema (draft 2020-12) of a study file: every part with its keys, defaults and words."""
     definitions = _part_definitions()
-    track = Track.model_fields["models"].description
-    definitions["track"] = {
-        "type": "object",
-        "required": ["split"],
-        "additionalProperties": False,
-        "properties": {
-            "split": {"$ref": "#/$defs/split"},
-            "models": {
-                "anyOf": [{"type": "array", "minItems": 1, "items": {"type": "string"}}, _NULL],
-                "description": track,
-            },
-        },
-    }
+    definitions["track"] = _track()
     for name, model in (("evaluation", Evaluation), ("seeds", Seeds), ("published", Published)):
         definitions[name] = _inline(model, definitions)
     properties = _properties()
@@ -40,6 +28,24 @@ def study_schema() -> dict[str, Any]:
         "required": [name for name, field in Study.model_fields.items() if field.is_required()],
         "properties": properties | {"scales": _scales(list(properties))},
         "$defs": definitions,
+    }
+
+
+def _track() -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "name": {"anyOf": [{"type": "string", "pattern": MODEL_NAME}, _NULL]},
+        "split": {"$ref": "#/$defs/split"},
+        "models": {"anyOf": [{"type": "array", "minItems": 1, "items": {"type": "string"}}, _NULL]},
+        "source": {"anyOf": [{"$ref": "#/$defs/source"}, _NULL]},
+    }
+    for name, field in Track.model_fields.items():
+        if field.description:
+            properties[name]["description"] = field.description
+    return {
+        "type": "object",
+        "required": ["split"],
+        "additionalProperties": False,
+        "properties": properties,
     }
 
 
@@ -67,6 +73,11 @@ def _properties() -> dict[str, Any]:
     found["unseen"] = {"anyOf": [found["unseen"], _NULL]}
     found |= {
         "citations": {"type": "array", "items": {"type": "string"}},
+        "representations": {
+            "type": "object",
+            "propertyNames": {"pattern": MODEL_NAME},
+            "additionalProperties": {"$ref": "#/$defs/representation"},
+        },
         "tracks": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/track"}},
         "models": {
             "type": "object",

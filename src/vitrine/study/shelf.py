@@ -1,7 +1,6 @@
-"""The shelf: short name -> part, one literal table per stage, plus entry points for outsiders.
+"""The shelf: short name -> part, one literal table per stage, plus the parts of other packages.
 
-A package adds a part with an entry point in the group ``vitrine.parts``, named
-``<stage>.<kind>``, that points at its settings class.
+Those come through entry points, see :mod:`vitrine.study.outsiders`.
 """
 
 from __future__ import annotations
@@ -9,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
+from operator import attrgetter
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from vitrine.errors import StudyError, did_you_mean
 from vitrine.parts import Part
+from vitrine.study import outsiders
+from vitrine.study.outsiders import Outsider
 
 SOURCES = {
     "metallic-glass": "vitrine.simulate.metallic_glass:MetallicGlass",
@@ -61,20 +63,44 @@ STAGES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-@cache
-def _outsiders() -> dict[str, str]:
-    from importlib.metadata import entry_points
+_MUST_HAVE = {
+    "source": ("yields", "tasks", "samples"),
+    "label": ("takes", "makes", "targets", "severity"),
+    "representation": ("takes", "makes", "feature_labels", "build"),
+    "split": ("track", "folds_of"),
+    "model": ("takes", "targets", "build"),
+}
+"""What the study asks of a part of each stage; ours are held to it by mypy and the contract tests."""
 
-    return {point.name: point.value for point in entry_points(group="vitrine.parts")}
+
+@cache
+def _sorted_outsiders() -> tuple[dict[str, Outsider], list[Outsider]]:
+    return outsiders.sorted_parts(outsiders.installed()[outsiders.PARTS], STAGES)
+
+
+def _outsiders() -> dict[str, Outsider]:
+    """Parts of other packages by ``<stage>.<kind>``."""
+    return _sorted_outsiders()[0]
+
+
+def refused() -> list[Outsider]:
+    """Entry points of other packages that cannot stand on the shelf, each with its trouble."""
+    return _sorted_outsiders()[1]
+
+
+def package_of(stage: str, kind: str) -> str | None:
+    """Name and version of the package that brings a part; None for ours."""
+    outsider = None if kind in STAGES[stage] else _outsiders().get(f"{stage}.{kind}")
+    return None if outsider is None else outsider.package
 
 
 def kinds(stage: str) -> dict[str, str]:
     """Short name -> ``module:object`` of a stage, outsiders included."""
     own = dict(STAGES[stage])
     prefix = stage + "."
-    for name, target in _outsiders().items():
+    for name, outsider in _outsiders().items():
         if name.startswith(prefix):
-            own.setdefault(name.removeprefix(prefix), target)
+            own.setdefault(name.removeprefix(prefix), outsider.value)
     return own
 
 
@@ -92,10 +118,11 @@ def find(stage: str, kind: str) -> Any:
     if kind in STAGES[stage]:
         return getattr(import_module(module), name)
     try:
-        return getattr(import_module(module), name)
-    except Exception as error:  # another package's module may fail in any way
+        return attrgetter(name)(import_module(module))
+    except (Exception, SystemExit) as error:  # another package's module may fail in any way
         words = f"{type(error).__name__}: {error}"
-        raise StudyError(f"the {stage} {kind!r} of another package cannot be loaded ({words})") from error
+        who = f"the {stage} {kind!r} of the package {package_of(stage, kind)}"
+        raise StudyError(f"{who} cannot be loaded ({words})") from error
 
 
 def part_class(stage: str, kind: str) -> type[Part]:
@@ -103,12 +130,25 @@ def part_class(stage: str, kind: str) -> type[Part]:
 
     Raises
     ------
-    StudyError: there is none, or what is there is no part.
+    StudyError: there is none, or what is there is no part of this stage.
     """
     found = find(stage, kind)
+    trouble = None if kind in STAGES[stage] else _trouble_of_class(stage, kind, found)
+    if trouble is not None:
+        raise StudyError(f"the {stage} {kind!r} of the package {package_of(stage, kind)} {trouble}")
+    checked: type[Part] = found
+    return checked
+
+
+def _trouble_of_class(stage: str, kind: str, found: Any) -> str | None:
+    """What another package's class lacks, before a study stumbles over it."""
     if not (isinstance(found, type) and issubclass(found, Part)):
-        raise StudyError(f"the {stage} {kind!r} is no settings class (a subclass of vitrine.parts.Part)")
-    return found
+        return "is no settings class (a subclass of vitrine.parts.Part)"
+    named = found.model_fields["kind"].default if "kind" in found.model_fields else None
+    if named != kind:
+        return f"has the kind {named!r}; it must say: kind: Literal[{kind!r}] = {kind!r}"
+    lacking = [name for name in _MUST_HAVE.get(stage, ()) if not hasattr(found, name)]
+    return f"lacks {', '.join(lacking)}" if lacking else None
 
 
 def is_part(stage: str, kind: str) -> bool:

@@ -36,10 +36,21 @@ class _Strict(BaseModel):
 
 
 class Track(_Strict):
-    """One way to split the samples, and which models go through it."""
+    """One question to the models: which samples, how they are split, which models go through it."""
 
+    name: str | None = Field(
+        None, pattern=MODEL_NAME, description="short name in tables and files; that of the split by default"
+    )
     split: Annotated[Part, _part("split")]
     models: tuple[str, ...] | None = Field(None, min_length=1, description="names of models; all by default")
+    source: Annotated[Part | None, _optional_part("source")] = Field(
+        None, description="samples of its own; by default those of the study's source"
+    )
+
+    @property
+    def title(self) -> str:
+        """The name that rows, figures and files carry."""
+        return self.name or str(self.split.track)  # type: ignore[attr-defined]
 
 
 class Evaluation(_Strict):
@@ -86,6 +97,9 @@ class Study(_Strict):
     )
     label: Annotated[Part, _part("label")]
     representation: Annotated[Part, _part("representation")]
+    representations: dict[
+        Annotated[str, Field(pattern=MODEL_NAME)], Annotated[Any, _part("representation")]
+    ] = Field({}, description="others, by name; a model takes one with its key `representation`")
     tracks: tuple[Track, ...] = Field(min_length=1)
     models: dict[Annotated[str, Field(pattern=MODEL_NAME)], Annotated[Any, _part("model")]] = Field(
         min_length=1
@@ -96,6 +110,19 @@ class Study(_Strict):
     published: tuple[Published, ...] = ()
     claims: tuple[str, ...] = Field((), description="published claims to test, by name")
     scale: Scale = "smoke"
+
+    def representation_of(self, model: str) -> Any:
+        """The representation that a model takes."""
+        chosen: str | None = self.models[model].representation
+        return self.representation if chosen is None else self.representations[chosen]
+
+    def source_of(self, track: Track) -> Any:
+        """Where the samples of a track come from."""
+        return self.source if track.source is None else track.source
+
+    def models_of(self, track: Track) -> tuple[str, ...]:
+        """Names of the models that go through a track."""
+        return track.models or tuple(self.models)
 
     def resolved(self) -> dict[str, Any]:
         """Plain data that YAML can hold; reading it back gives the same study."""

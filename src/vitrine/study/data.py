@@ -1,0 +1,95 @@
+"""From a source to labelled examples, in every representation that the models take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vitrine.campaign.campaign import Campaign
+from vitrine.errors import DataError, StudyError
+from vitrine.samples import Examples, Samples
+from vitrine.study.log import Log
+from vitrine.tasks import Task
+
+if TYPE_CHECKING:
+    from vitrine.study.spec import Study
+
+
+@dataclass(frozen=True)
+class Data:
+    """The samples of one source and what models see of them.
+
+    Attributes
+    ----------
+    samples: what the source yielded.
+    seen: name of a representation (None is the study's own) -> examples with targets. Rows, owners
+        and targets are the same in all of them.
+    """
+
+    samples: Samples
+    seen: dict[str | None, Examples] = field(default_factory=dict)
+
+    @property
+    def truth(self) -> Examples:
+        """Examples for what does not depend on the representation: targets, groups, severity."""
+        return next(iter(self.seen.values()))
+
+
+def source_tasks(source: Any) -> list[Task]:
+    """The tasks that make the samples of a source."""
+    tasks: list[Task] = source.tasks()
+    return tasks
+
+
+def gather(
+    study: Study, source: Any, models: Iterable[str], campaign: Campaign, log: Log, *, unseen: bool = False
+) -> Data:
+    """Samples of a source, labelled and represented for these models.
+
+    Parameters
+    ----------
+    unseen: the targets may hold one class only, and there may be no sample at all.
+
+    Raises
+    ------
+    DataError: no usable sample. StudyError: label and representation disagree on the rows.
+    """
+    samples: Samples = source.samples(campaign.compute(source_tasks(source)))
+    for name, reason in samples.left_out.items():
+        log(f"left out: {name}: {reason}")
+    if not len(samples):
+        if unseen:
+            return Data(samples)
+        raise DataError(f"the source {source.kind!r} yielded no usable sample")
+    log(f"{len(samples)} samples in {len(set(samples.groups))} groups")
+    data = Data(samples)
+    for name in dict.fromkeys(study.models[model].representation for model in models):
+        part: Any = study.representation if name is None else study.representations[name]
+        examples: Examples = part.build(samples, campaign.compute)
+        data.seen[name] = attach_targets(study, samples, examples, one_class=unseen)
+    return data
+
+
+def attach_targets(
+    study: Study, samples: Samples, examples: Examples, *, one_class: bool = False
+) -> Examples:
+    """The same examples with the label's targets (and what lies behind them)."""
+    label: Any = study.label
+    target = np.concatenate(label.targets(samples)).astype(np.float32)
+    severity = label.severity(samples)
+    if len(target) != examples.n_rows:
+        raise StudyError(
+            f"label {label.kind!r} gives {len(target)} targets, but its representation makes "
+            f"{examples.n_rows} rows"
+        )
+    if label.makes == "binary" and not one_class and not 0 < target.sum() < len(target):
+        raise DataError("the labels hold one class only; a threshold or the source must be wrong")
+    return replace(
+        examples,
+        target=target,
+        target_kind=label.makes,
+        severity=None if severity is None else np.concatenate(severity).astype(np.float32),
+    )
