@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from cluster_hands import TESTS, BatchSystem, Hands, by_hand, until, where
 from conftest import ALLOYS
@@ -32,7 +33,8 @@ from vitrine.campaign import sight
 from vitrine.campaign.campaign import Campaign
 from vitrine.campaign.gpus import listed_gpus, share_gpus, visible_gpus
 from vitrine.campaign.slurm import Site, job_script, lifetime, seconds_of
-from vitrine.errors import InputError, RunError, StudyError, VitrineError
+from vitrine.cli.main import app
+from vitrine.errors import InputError, MissingExtra, RunError, StudyError
 from vitrine.study.site import read_site
 from vitrine.tasks import Task
 
@@ -70,6 +72,7 @@ def hands(tmp_path: Path) -> Iterator[Hands]:
         yield started
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle_is_replaced_by_another(hands: Hands, tmp_path: Path) -> None:
     workers = [hands.worker(), hands.worker()]
     store = tmp_path / "store"
@@ -122,6 +125,7 @@ def without_vitrine(folder: Path) -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_read_a_task_is_said_and_others_do_it(hands: Hands, tmp_path: Path) -> None:
     """It ends as soon as it is given one, before anybody can ask it anything."""
     console = spoken()
@@ -137,7 +141,10 @@ def test_a_worker_that_cannot_read_a_task_is_said_and_others_do_it(hands: Hands,
     assert "has no workers yet; waiting for the first" in text_of(console)
 
 
-@pytest.mark.parametrize("trouble", ["blind", "absent", "older"])
+@pytest.mark.parametrize(
+    "trouble",
+    ["blind", pytest.param("absent", marks=pytest.mark.slow), pytest.param("older", marks=pytest.mark.slow)],
+)
 def test_workers_that_cannot_take_part_are_said(
     hands: Hands, tmp_path: Path, trouble: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +190,7 @@ def test_a_worker_that_was_not_asked_yet_works_nowhere_else(
     assert sight.guarded(identity, execute, order, str(tmp_path)).folder is not None
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_dies_is_said_and_the_work_goes_on_later(
     hands: Hands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,10 +379,8 @@ def test_a_site_file_is_read_strictly(tmp_path: Path) -> None:
 def test_the_job_script_is_shown_without_submitting(tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
     path.write_text(SITE)
-    done = subprocess.run(
-        [sys.executable, "-m", "vitrine.cli.main", "slurm-script", str(path)], capture_output=True, text=True
-    )
-    assert done.returncode == 0 and done.stderr == ""
+    done = CliRunner().invoke(app, ["slurm-script", str(path)])
+    assert done.exit_code == 0
     assert done.stdout.startswith("#!/usr/bin/env bash\n") and "#SBATCH -p short\n" in done.stdout
 
 
@@ -422,6 +428,9 @@ def test_a_machine_without_a_batch_system_is_said(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     with pytest.raises(InputError, match="command sbatch is not found"), Campaign(tmp_path, slurm=here()):
         pass
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
+    with pytest.raises(MissingExtra, match=r"vitrine\[slurm\]"):
+        job_script(site())
     with (
         pytest.raises(InputError, match="give one of them"),
         Campaign(tmp_path, slurm=here(), scheduler="tcp://127.0.0.1:1"),
@@ -440,10 +449,18 @@ def test_a_lost_node_is_replaced_by_another_job(
         campaign.submit(tasks)
         until(lambda: begun(tmp_path, 0) and begun(tmp_path, 1))
         batch.fail(1)
+        (batch.folder / "refuse").write_text("sbatch: error: the controller is down\n")
+        refused = until(
+            lambda: (campaign._cluster.repair(), "controller" in str(campaign._cluster._notes))[1]
+        )
+        assert refused and batch.jobs == [1]
+        (batch.folder / "refuse").unlink()
         outcomes = campaign.compute(tasks)
     assert [outcome.error for outcome in outcomes] == [None, None]
     assert len(batch.jobs) == 2 and batch.cancelled == [1, 2]
-    assert "1 job(s) ended; asking for others" in text_of(console)
+    said = text_of(console)
+    assert "1 job(s) ended; asking for others" in said
+    assert "a job was refused: sbatch: error: the controller is down; it will be asked for again" in said
 
 
 @pytest.mark.slow
@@ -565,7 +582,3 @@ def test_finding_gpus_imports_nothing_heavy() -> None:
     code = "import sys, vitrine.campaign.gpus as g; g.visible_gpus(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
     assert done.stdout.strip() == "False"
-
-
-def test_errors_are_of_the_user() -> None:
-    assert issubclass(InputError, VitrineError) and InputError.exit_code == 2

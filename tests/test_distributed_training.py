@@ -19,7 +19,6 @@ import psutil
 import pytest
 import torch
 
-from model_contract import graph_examples
 from test_training_resume import NoisyPart
 from vitrine.errors import InputError, RunError
 from vitrine.learn import parallel
@@ -27,6 +26,7 @@ from vitrine.learn.batches import Batches
 from vitrine.learn.neural import GraphAttention, NetworkModel, Perceptron
 from vitrine.learn.parallel import Rank
 from vitrine.samples import Examples
+from vitrine.testing import graph_examples
 
 TESTS = Path(__file__).parent
 ROUNDING = 2e-5

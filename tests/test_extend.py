@@ -28,8 +28,8 @@ EXAMPLES = {
     "model": "my_alloys/model.py",
     "study": "my_alloys/alloy_distortion.yaml",
 }
-SMALL = ("--set", "source.specimens=5", "--set", "evaluation.resamples=20")
-MODELS = {"mean", "ridge", "kernel", "ridge_lopsided", "kernel_lopsided"}
+SMALL = ("--set", "source.seeds=[1,6]", "--set", "evaluation.resamples=20")
+MODELS = {"mean", "ridge", "nearest", "ridge_dipoles", "nearest_dipoles", "kernel_dipoles"}
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -49,7 +49,7 @@ def distribution(folder: Path, name: str, files: dict[str, str], points: dict[st
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
     info = folder / f"{name.replace('-', '_')}-0.1.dist-info"
-    info.mkdir()
+    info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1\n", encoding="utf-8")
     lines = [
         f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in found.items()) for group, found in points.items()
@@ -131,12 +131,12 @@ def test_the_study_of_the_pages_runs(run: Run, package: Path, tmp_path: Path) ->
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     found = {row["model"]: row["value"] for row in metrics["rows"] if row["metric"] == "r2"}
     assert set(found) == MODELS | {"shuffled_labels"}
-    assert found["kernel_lopsided"] > 0.05 > found["mean"]
+    assert found["ridge_dipoles"] > 0.05 > found["mean"]
     assert (tmp_path / "out" / "report.html").stat().st_size > 100_000
     versions = json.loads((tmp_path / "out" / "provenance.json").read_text())["versions"]
     assert versions["my-alloys"] == "0.1"
-    model = tmp_path / "out" / "models" / "kernel_lopsided"
-    assert {path.name for path in model.iterdir()} >= {"fit.safetensors", "model.yaml", "README.md"}
+    model = tmp_path / "out" / "models" / "nearest_dipoles"
+    assert {path.name for path in model.iterdir()} >= {"rows.safetensors", "model.yaml", "README.md"}
     assert "my-alloys==0.1" in (model / "environment.txt").read_text()
 
 
@@ -146,9 +146,9 @@ def test_the_study_runs_on_a_worker_process_with_features_from_the_store(
 ) -> None:
     """From a file; the worker finds the package by the path of the command."""
     study = yaml.safe_load((package / "my_alloys" / "alloy_distortion.yaml").read_text())
-    study["representations"]["lopsided"]["kind"] = "stored-shells"
-    study["models"] = {"mean": {"kind": "mean"}, "net": {"kind": "elastic-net", "representation": "lopsided"}}
-    study |= {"main_model": "net", "tracks": study["tracks"][:1]}
+    study["representations"]["dipoles"]["kind"] = "stored-shells"
+    study["models"] = {name: study["models"][name] for name in ("mean", "nearest_dipoles")}
+    study |= {"main_model": "nearest_dipoles", "tracks": study["tracks"][:1]}
     study["evaluation"]["shuffled_labels"] = None
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(study))
     command = ("run", "mine.yaml", "--scale", "smoke", "--workers", 1, "--out", "out", *SMALL)
@@ -314,13 +314,25 @@ def test_a_study_with_a_broken_part_ends_with_2_and_names_the_package(crowded: R
 # ---------------------------------------------------------------- in this process
 
 
-def test_the_first_package_of_a_name_is_used_whatever_the_order() -> None:
-    points = [Outsider("model.x", "b:X", "b 1"), Outsider("model.x", "a:X", "a 1")]
+def test_of_one_name_the_first_package_by_the_alphabet_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the order of the path: the same on every machine."""
+    for name in ("alpha", "zeta"):  # the last one comes first on the path
+        distribution(tmp_path / name, name, {}, {outsiders.PARTS: {"model.x": f"{name}:X"}})
+        monkeypatch.syspath_prepend(str(tmp_path / name))
+    outsiders.installed.cache_clear()
+    try:
+        points = outsiders.installed()[outsiders.PARTS]
+        assert outsiders.packages() == ["alpha", "zeta"]
+    finally:
+        outsiders.installed.cache_clear()
+    assert [point.package for point in points] == ["alpha 0.1", "zeta 0.1"]
     good, bad = outsiders.sorted_parts(points, {"model": {}})
-    assert good["model.x"].package == "b 1" and bad[0].package == "a 1", "as handed in"
-    assert [o.package for group in outsiders.installed().values() for o in group] == sorted(
-        o.package for group in outsiders.installed().values() for o in group
-    ) or len(outsiders.installed()[outsiders.STUDIES]) > 0
+    assert good["model.x"].value == "alpha:X"
+    assert [(other.value, other.trouble) for other in bad] == [
+        ("zeta:X", "alpha 0.1 brings one of this name, which is used")
+    ]
 
 
 def test_a_study_file_lies_beside_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Every model on the shelf keeps the contract; what is special is tested below."""
+"""What is special about single models; the contract of all of them is kept in test_contracts.py."""
 
 from __future__ import annotations
 
@@ -7,55 +7,12 @@ import pytest
 import torch
 from torch_geometric.nn import GATConv
 
-from model_contract import ModelContract, graph_examples
-from vitrine.learn.baselines import Chance, GradientBoosting, Logistic, Mean, RandomForest, Ridge
+from vitrine.learn.baselines import Ridge
 from vitrine.learn.networks.attention import AttentionNetwork
 from vitrine.learn.networks.dense import DenseNetwork
-from vitrine.learn.neural import GraphAttention, Perceptron
+from vitrine.learn.neural import Perceptron
 from vitrine.learn.protocol import Scaler
-from vitrine.study import shelf
-
-
-class TestChance(ModelContract):
-    part = Chance()
-    targets = ("binary",)
-    learns = False
-
-
-class TestMean(ModelContract):
-    part = Mean()
-    learns = False
-
-
-class TestRidge(ModelContract):
-    part = Ridge()
-    targets = ("value",)
-
-
-class TestLogistic(ModelContract):
-    part = Logistic()
-    targets = ("binary",)
-
-
-class TestRandomForest(ModelContract):
-    part = RandomForest(trees=60)
-
-
-class TestGradientBoosting(ModelContract):
-    part = GradientBoosting(iterations=60)
-
-
-class TestGraphAttention(ModelContract):
-    part = GraphAttention(layers=2, width=8, heads=2, epochs=40, batch=2, learning_rate=0.01, patience=40)
-
-
-class TestPerceptron(ModelContract):
-    part = Perceptron(widths=(32, 16), epochs=60, batch=4, learning_rate=0.005, patience=60)
-
-
-def test_every_model_on_the_shelf_is_under_contract() -> None:
-    tested = {cls.part.kind for cls in ModelContract.__subclasses__()}
-    assert tested == set(shelf.MODELS)
+from vitrine.testing import graph_examples
 
 
 def test_early_stopping_keeps_the_best_weights() -> None:

@@ -16,12 +16,12 @@ import pytest
 import torch
 from torch import nn
 
-from model_contract import graph_examples
 from vitrine.campaign.campaign import Campaign
 from vitrine.learn import resume
 from vitrine.learn.neural import GraphAttention, NetworkModel, NetworkPart, Perceptron
 from vitrine.samples import Examples
 from vitrine.study.fitting import examples_task, fit_task
+from vitrine.testing import graph_examples
 
 TESTS = Path(__file__).parent
 

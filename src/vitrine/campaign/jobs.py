@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 import time
@@ -17,6 +16,8 @@ EVERY = 5.0
 """seconds between two looks at the jobs"""
 LOST_AFTER = 30.0
 """seconds without a worker after which a job that had one is taken to have ended"""
+IDLE = 60.0
+"""seconds without a task after which a job that is one too many is given back"""
 GOODBYE = 30.0
 """seconds to wait until the jobs are cancelled"""
 
@@ -80,9 +81,13 @@ class Jobs:
         self.site = site
         self.cluster: Any = None
         self._folder = root / f"tls-{name}"
-        self._refused: list[str] = []
+        self._submitted: list[str | None] = []
+        """of each submission: None if it was accepted, else what the batch system says"""
+        self._told = ""
         self._seen: dict[str, float] = {}
         """job -> when it last had a worker"""
+        self._busy: dict[str, float] = {}
+        """job -> when it last had a task, or its first worker"""
         self._looked = 0.0
         self._notes: list[str] = []
         cluster, job = classes(site)
@@ -100,7 +105,7 @@ class Jobs:
         try:
             with dask.config.set(configuration):
                 self.cluster = cluster(
-                    job_cls=_job_class(job, self._refused),
+                    job_cls=_job_class(job, self._submitted),
                     name="vitrine",
                     scheduler_options=scheduler,
                     silence_logs=50,
@@ -109,10 +114,7 @@ class Jobs:
         except (OSError, ValueError, RuntimeError) as error:
             self.close()
             raise InputError(f"--slurm: {' '.join(str(error).split())}") from error
-        if site.maximum is not None:
-            self.cluster.adapt(minimum_jobs=site.minimum or 0, maximum_jobs=site.maximum)
-        else:
-            self.cluster.scale(jobs=site.jobs or 1)
+        self.cluster.scale(jobs=site.jobs or 1 if site.maximum is None else site.minimum)
 
     @property
     def waiting(self) -> str:
@@ -127,46 +129,75 @@ class Jobs:
         ------
         InputError: the batch system refuses the first job.
         """
+        if time.monotonic() - self._looked >= EVERY:
+            self._looked = time.monotonic()
+            self._look_at_submissions()
+            self.cluster.loop.add_callback(self._adjust)
+        notes, self._notes = self._notes, []
+        return notes
+
+    def _look_at_submissions(self) -> None:
+        refusals = [words for words in self._submitted if words is not None]
+        if not refusals:
+            return
+        if len(refusals) == len(self._submitted):
+            raise InputError(f"--slurm: {_COMMANDS[self.site.system][0]} refuses the job: {refusals[-1]}")
+        self._submitted[:] = [None]
+        if refusals[-1] != self._told:
+            self._notes.append(f"a job was refused: {refusals[-1]}; it will be asked for again")
+            self._told = refusals[-1]
+
+    def _adjust(self) -> None:
+        """In the loop of the cluster: forget jobs that ended, and have as many as there should be.
+
+        Dask's own adaptive scaling cancels the other workers of a job when it needs one.
+        """
         now = time.monotonic()
-        if now - self._looked < EVERY:
-            return []
-        self._looked = now
-        if self._refused:
-            return [self._take_refusal(now)]
-        present = {str(worker["name"]) for worker in self.cluster.scheduler_info["workers"].values()}
-        ended = []
-        for job in list(self.cluster.workers):
-            if any(re.fullmatch(rf"{re.escape(str(job))}(-\d+)?", name) for name in present):
-                self._seen[job] = now
-            elif now - self._seen.get(job, now) > LOST_AFTER:
-                ended.append(job)
-        if ended or self.site.maximum is None:
-            self.cluster.loop.add_callback(self._replace, ended)
-        return [f"{len(ended)} job(s) ended; asking for others"] if ended else []
+        for known in (self._seen, self._busy):
+            for name in known.keys() - self.cluster.workers.keys():
+                del known[name]
+        for name, job in self.cluster.workers.items():
+            if job.job_id is None:  # refused: as if it had ended
+                self._seen.setdefault(name, now)
+        self._look_at_workers(now)
+        ended = [name for name, seen in self._seen.items() if now - seen > LOST_AFTER]
+        for name in ended:
+            self._forget(name)
+        if ended:
+            self._notes.append(f"{len(ended)} job(s) ended; asking for others")
+        surplus = len(self.cluster.worker_spec) - self._wanted()
+        waiting = [name for name in self.cluster.worker_spec if name not in self._seen]
+        idle = [name for name, busy in self._busy.items() if now - busy > IDLE]
+        for name in [*waiting, *idle][: max(surplus, 0)]:
+            self._forget(name)
+        self.cluster.scale(jobs=max(len(self.cluster.worker_spec), self._wanted()))
 
-    def _take_refusal(self, now: float) -> str:
-        words = self._refused[-1]
-        self._refused.clear()
-        jobs = dict(self.cluster.workers)
-        if all(job.job_id is None for job in jobs.values()):
-            raise InputError(f"--slurm: {_COMMANDS[self.site.system][0]} refuses the job: {words}")
-        for name, job in jobs.items():
-            if job.job_id is None:
-                self._seen.setdefault(name, now)  # as if it had ended: it will be asked for again
-        return f"a job was refused: {words}; it will be asked for again"
+    def _look_at_workers(self, now: float) -> None:
+        for worker in self.cluster.scheduler.workers.values():
+            # the workers of job a-1 are named a-1-0, a-1-1, ...; the only worker of a job is named as the job
+            for name in (str(worker.name), str(worker.name).rpartition("-")[0]):
+                if name in self.cluster.workers:
+                    self._seen[name] = now
+                    if worker.processing or name not in self._busy:
+                        self._busy[name] = now
+                    break
 
-    def _replace(self, ended: list[str]) -> None:
-        """In the loop of the cluster: forget jobs, and ask for as many as there should be."""
+    def _wanted(self) -> int:
+        if self.site.maximum is None:
+            return self.site.jobs or 1
+        states = ("waiting", "no-worker", "queued", "processing")
+        unfinished = sum(task.state in states for task in self.cluster.scheduler.tasks.values())
+        return min(max(-(-unfinished // self.site.workers), self.site.minimum or 0), self.site.maximum)
+
+    def _forget(self, name: str) -> None:
         import asyncio
 
-        for name in ended:
-            job = self.cluster.workers.pop(name, None)
-            self.cluster.worker_spec.pop(name, None)
-            self._seen.pop(name, None)
-            if job is not None:  # it may still hold a node, without a worker
-                self.cluster._futures.add(asyncio.ensure_future(job.close()))
-        if self.site.maximum is None:
-            self.cluster.scale(jobs=self.site.jobs or 1)
+        job = self.cluster.workers.pop(name, None)
+        self.cluster.worker_spec.pop(name, None)
+        self._seen.pop(name, None)
+        self._busy.pop(name, None)
+        if job is not None:  # it may still hold a node
+            self.cluster._futures.add(asyncio.ensure_future(job.close()))
 
     def close(self) -> None:
         """Cancel the jobs and remove the keys."""
@@ -177,7 +208,7 @@ class Jobs:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _job_class(base: Any, refused: list[str]) -> Any:
+def _job_class(base: Any, submitted: list[str | None]) -> Any:
     """The job class of a batch system, which keeps the words of a refusal."""
     from distributed.core import Status
     from distributed.deploy.spec import ProcessInterface
@@ -186,9 +217,10 @@ def _job_class(base: Any, refused: list[str]) -> Any:
         async def start(self) -> None:
             try:
                 await super().start()
+                submitted.append(None)
             except (RuntimeError, ValueError, OSError) as error:
                 self.job_id = None
-                refused.append(_refusal(error))
+                submitted.append(_refusal(error))
                 await ProcessInterface.start(self)  # a job that never gets a worker
 
         async def close(self) -> None:

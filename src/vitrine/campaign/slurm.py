@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -182,11 +183,21 @@ def _of_the_system(site: Site) -> dict[str, Any]:
 
 
 def classes(site: Site) -> tuple[Any, Any]:
-    """Cluster and job class of dask-jobqueue."""
+    """Cluster and job class of dask-jobqueue.
+
+    Raises
+    ------
+    MissingExtra: it is not installed. InputError: this is not the main thread, which it needs.
+    """
+    handler = signal.getsignal(signal.SIGINT)
     try:
         from dask_jobqueue import pbs, sge, slurm
     except ImportError as error:
         raise MissingExtra("dask_jobqueue", "slurm") from error
+    except ValueError as error:
+        raise InputError(f"--slurm works in the main thread alone ({error})") from error
+    if handler is not None and signal.getsignal(signal.SIGINT) is not handler:
+        signal.signal(signal.SIGINT, handler)  # importing it made Ctrl-C a silent exit with code 0
     return {
         "slurm": (slurm.SLURMCluster, slurm.SLURMJob),
         "pbs": (pbs.PBSCluster, pbs.PBSJob),

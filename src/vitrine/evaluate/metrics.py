@@ -339,6 +339,7 @@ def best_threshold(
     Raises
     ------
     StudyError: the metric does not depend on a threshold.
+    DataError: the rows hold no positives.
     """
     if metric not in FROM_CONFUSION:
         raise StudyError(f"no threshold can be chosen for {metric!r}{did_you_mean(metric, FROM_CONFUSION)}")

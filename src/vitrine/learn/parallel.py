@@ -97,6 +97,10 @@ def train_in_parallel(
     Each batch is split by samples over the processes and their losses are weighted by rows, so the
     result is that of one process but for rounding, for networks without dropout; statistics of
     batch normalisation are those of each process's share.
+
+    Raises
+    ------
+    InputError: fewer GPUs than devices.
     """
     count = part.devices or 1
     if 0 < _gpus() < count:

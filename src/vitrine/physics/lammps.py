@@ -186,7 +186,12 @@ def find_potential(name: str) -> Path:
 
 
 def potential_style(path: Path) -> str:
-    """The LAMMPS pair style of a potential file, by its name (``.eam.fs``, ``.eam.alloy``)."""
+    """The LAMMPS pair style of a potential file, by its name (``.eam.fs``, ``.eam.alloy``).
+
+    Raises
+    ------
+    DataError: another ending.
+    """
     if path.name.endswith(".fs"):
         return "eam/fs"
     if path.name.endswith(".alloy"):
@@ -195,7 +200,12 @@ def potential_style(path: Path) -> str:
 
 
 def pair_commands(potential: str, elements: Iterable[str]) -> list[str]:
-    """``pair_style`` and ``pair_coeff`` lines for these elements, types 1, 2, ... in order."""
+    """``pair_style`` and ``pair_coeff`` lines for these elements, types 1, 2, ... in order.
+
+    Raises
+    ------
+    DataError: no such potential, one of another kind, or one without these elements.
+    """
     path = find_potential(potential)
     elements = list(elements)
     known = potential_elements(path)

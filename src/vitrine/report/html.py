@@ -72,11 +72,11 @@ def render(result: Result, folder: Path) -> Path:
     """
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
-    shown = []
+    shown, texts = [], {}
     for number, (figure, name) in enumerate(zip(result.figures, _file_names(result), strict=True), 1):
         draw, atoms = _drawing(figure)
         text = text_of(draw, name)
-        _write(figures / f"{name}.svg", text)
+        texts[name] = text
         picture = Markup(inline(text, f"f{number}-", f"{figure.title}. {figure.caption}"))  # noqa: S704
         shown.append(
             Shown(
@@ -88,8 +88,11 @@ def render(result: Result, folder: Path) -> Path:
                 data=None if atoms is None else viewer_data(atoms),
             )
         )
+    page = _page(result, shown)
+    for name, text in texts.items():
+        _write(figures / f"{name}.svg", text)
     path = folder / "report.html"
-    _write(path, _page(result, shown))
+    _write(path, page)
     return path
 
 

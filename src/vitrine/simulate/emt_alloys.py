@@ -99,6 +99,10 @@ class EmtAlloys(Part):
         """One formula per row: ids ``emt:<row of table.csv>``, group the reduced formula.
 
         The items have the columns ``formula``, ``target`` [eV/atom], ``prototype`` and ``n_atoms``.
+
+        Raises
+        ------
+        TaskError: the table was not made.
         """
         import pandas as pd
 
@@ -159,6 +163,10 @@ def read_alloys(folder: Path) -> list[Atoms]:
 
     ``info`` holds ``formula``, ``e_form`` [eV/atom], ``prototype`` and ``strain``; the attached
     calculator has the EMT energy [eV]. Positions are kept to 1e-8 Å.
+
+    Raises
+    ------
+    DataError: the folder holds no structures.
     """
     import ase.io
 

@@ -76,7 +76,13 @@ def gather(
 def attach_targets(
     study: Study, samples: Samples, examples: Examples, *, one_class: bool = False
 ) -> Examples:
-    """The same examples with the label's targets (and what lies behind them)."""
+    """The same examples with the label's targets (and what lies behind them).
+
+    Raises
+    ------
+    StudyError: the label gives another number of targets than there are rows.
+    DataError: all rows are of one class, unless ``one_class`` allows it.
+    """
     label: Any = study.label
     target = np.concatenate(label.targets(samples)).astype(np.float32)
     severity = label.severity(samples)

@@ -106,6 +106,10 @@ def predict_frames(
     Parameters
     ----------
     name: of the frames, for messages.
+
+    Raises
+    ------
+    DataError: a frame that is not periodic, or holds elements that the model does not know.
     """
     representation: Any = model.representation
     warnings: list[str] = []

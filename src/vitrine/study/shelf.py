@@ -216,7 +216,12 @@ def checked(stage: str, data: Any) -> Part:
 
 
 def validate(model: type[BaseModel], data: Any, where: str) -> Any:
-    """Validate settings that are not a part, with the same words for errors."""
+    """Validate settings that are not a part, with the same words for errors.
+
+    Raises
+    ------
+    StudyError: unknown key or wrong value.
+    """
     if isinstance(data, model):
         return data
     try:

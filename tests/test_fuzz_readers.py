@@ -1,0 +1,433 @@
+"""Every reader, given anything: a sound object, or a refusal that names the file. Never another exception.
+
+``VITRINE_FUZZ=5000`` looks at so many examples of each, anew each time.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import os
+import resource
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import h5py
+import numpy as np
+import pytest
+from ase import Atoms
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from bad_files import CIF, DATA, POSCAR, XYZ, frame, glasses, setfl
+from bad_inputs import GOOD, SCALED
+from study_cases import GLASS
+from test_result import result
+from vitrine.errors import InputError, MissingExtra
+from vitrine.physics.configurations import read_configurations
+from vitrine.physics.formulas import ALL_ELEMENTS, parse_formula, reduced_formula
+from vitrine.physics.observation import Configuration, load_configuration, save_configuration
+from vitrine.physics.setfl import check_setfl
+from vitrine.samples import Examples, Samples
+from vitrine.simulate.released import read_released
+from vitrine.simulate.table import Table, read_formulas
+from vitrine.study.overrides import apply_override
+from vitrine.study.result import Result
+from vitrine.study.spec import Study, load_study
+
+MANY = int(os.environ.get("VITRINE_FUZZ", "0"))
+SECONDS, MEGABYTES = 20.0, 1000
+"""What a single refusal may take at most, on a busy machine."""
+WEIRD = ["", "nan", "inf", "-1", "0", "2", "1e400", "1000000000000", "9" * 25, "1e-300", "x", "Xx", "²", "1_0", "-",
+         ".", "=", ":", ",", '"', "'", "{", "[", "\t", "\r", "\0", "\x1a", "\u2028", "ITEM: ATOMS", "Atoms", "T"]  # fmt: skip
+
+Found = TypeVar("Found")
+
+
+def fuzz(examples: int) -> Callable[[Any], Any]:
+    return settings(
+        max_examples=MANY or examples,
+        derandomize=not MANY,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+
+
+# ---------------------------------------------------------------- what is given
+
+
+@st.composite
+def spoilt_text(draw: st.DrawFn, good: str) -> str:
+    """A sound text with a few lines or words lost, doubled, swapped or replaced."""
+    lines = good.splitlines(keepends=True)
+    for _ in range(draw(st.integers(1, 4))):
+        if not lines:
+            break
+        one, other = (draw(st.integers(0, len(lines) - 1)) for _ in range(2))
+        how = draw(st.sampled_from(["delete", "double", "swap", "word", "word", "word", "cut", "insert"]))
+        if how == "delete":
+            del lines[one]
+        elif how == "double":
+            lines.insert(other, lines[one])
+        elif how == "swap":
+            lines[one], lines[other] = lines[other], lines[one]
+        elif how == "insert":
+            lines.insert(one, draw(st.sampled_from(WEIRD) | st.text(max_size=20)) + "\n")
+        elif how == "cut":
+            lines[-1] = lines[-1][: draw(st.integers(0, len(lines[-1])))]
+            del lines[max(one, 1) :]
+        else:
+            words = lines[one].split(" ")
+            words[draw(st.integers(0, len(words) - 1))] = draw(st.sampled_from(WEIRD))
+            lines[one] = " ".join(words)
+    return "".join(lines)
+
+
+@st.composite
+def spoilt_bytes(draw: st.DrawFn, good: bytes) -> bytes:
+    """Sound bytes with a few of them changed, lost or doubled, or with their end cut off."""
+    data = bytearray(good)
+    for _ in range(draw(st.integers(1, 6))):
+        place = draw(st.integers(0, max(len(data) - 1, 0)))
+        how = draw(st.sampled_from(["change", "change", "change", "delete", "double", "cut"]))
+        if how == "change" and data:
+            data[place] = draw(st.integers(0, 255))
+        elif how == "delete":
+            del data[place : place + draw(st.integers(1, 16))]
+        elif how == "double":
+            data[place:place] = data[place : place + draw(st.integers(1, 16))]
+        elif how == "cut":
+            del data[place:]
+    return bytes(data)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places(data: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Paths to everything in plain data."""
+    inner = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [here, *(path for key, value in inner for path in places(value, (*here, key)))]
+
+
+@st.composite
+def spoilt_data(draw: st.DrawFn, good: Any) -> Any:
+    """Plain data with one thing in it lost or replaced by another."""
+    data = copy.deepcopy(good)
+    *path, last = draw(st.sampled_from(places(good)[1:]))
+    owner = data
+    for step in path:
+        owner = owner[step]
+    if draw(st.booleans()):
+        owner[last] = draw(JSON)
+    else:
+        del owner[last]
+    return data
+
+
+def anything(good: str) -> st.SearchStrategy[bytes]:
+    """Bytes, a text, or what comes of a sound file."""
+    texts = st.text(max_size=60) | spoilt_text(good)
+    return st.binary(max_size=60) | texts.map(lambda text: text.encode("utf-8", "surrogatepass")) | spoilt_bytes(good.encode())
+
+
+# ---------------------------------------------------------------- what must come of it
+
+
+@pytest.fixture(autouse=True)
+def _no_giant() -> Iterator[None]:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown < MEGABYTES, f"{grown:.0f} MB were taken"
+
+
+def read(reader: Callable[[], Found], name: str) -> Found | None:
+    """What the reader gives; None where it refuses and names the file."""
+    start = time.monotonic()
+    try:
+        return reader()
+    except MissingExtra:
+        return None
+    except InputError as error:
+        assert name in str(error), f"a refusal names the file: {error}"
+        return None
+    finally:
+        assert time.monotonic() - start < SECONDS
+
+
+def check_frames(frames: list[Atoms] | None) -> None:
+    for atoms in frames or []:
+        assert len(atoms) and np.isfinite(atoms.positions).all() and atoms.cell.volume > 0 and atoms.pbc.all()
+        assert all(len(array) == len(atoms) for array in atoms.arrays.values())
+        assert len(atoms.get_chemical_symbols()) == len(atoms)
+
+
+def check_samples(samples: Samples | None) -> None:
+    if samples is not None:
+        assert len(set(samples.ids)) == len(samples.ids) == len(samples.items) > 0
+        assert all(samples.groups)
+
+
+# ---------------------------------------------------------------- formulas and tables
+
+SYMBOLS = st.sampled_from(["Fe", "O", "Cu", "H2O", "Xx", "(", ")", "2", "0.5", ".", "·", "*", " ", "-", "e9", "₂", "x"])
+
+
+@fuzz(300)
+@given(st.text(max_size=12) | st.lists(SYMBOLS, max_size=8).map("".join))
+@example("Fe1e999")
+@example("(" * 400 + "Fe" + ")" * 400)
+@example("Fe(O" + "9" * 400 + ")")
+def test_formulas(text: str) -> None:
+    try:
+        amounts = parse_formula(text)
+    except MissingExtra:
+        return
+    except InputError as error:
+        assert "formula" in str(error) or "two ways" in str(error)
+        return
+    assert amounts and set(amounts) <= set(ALL_ELEMENTS)
+    assert all(0 < amount < np.inf for amount in amounts.values())
+    reduced = reduced_formula(amounts)
+    assert reduced_formula(parse_formula(reduced)) == reduced
+
+
+@fuzz(80)
+@given(content=anything(GOOD), name=st.sampled_from(["a.csv", "a.csv.gz", "a.parquet"]), skip=st.booleans())
+def test_tables(content: bytes, name: str, skip: bool, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    samples = read(lambda: Table(table=str(path), skip_bad=skip).samples(), name)
+    check_samples(samples)
+    if samples is not None:
+        assert np.isfinite(samples.items["target"]).all()
+    frame_ = read(lambda: read_formulas(path, skip_bad=skip), name)
+    assert frame_ is None or len(frame_)
+
+
+# ---------------------------------------------------------------- configurations
+
+DUMP = frame() + frame(columns="id type xs ys zs", box="xy xz yz pp pp pp\n0 12 2\n0 11 1\n0 10 0\n")
+ELEMENTS = st.sampled_from([None, ["Cu", "Zr"], ["Cu"], ["X"]])
+
+
+def check_file(tmp_path: Path, name: str, content: bytes, elements: list[str] | None) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    refused = elements is not None and set(elements) - set(ALL_ELEMENTS)
+    check_frames(read(lambda: read_configurations(path, elements), "" if refused else name))
+
+
+@fuzz(120)
+@given(content=anything(DUMP), elements=ELEMENTS)
+def test_dumps(content: bytes, elements: list[str] | None, tmp_path: Path) -> None:
+    check_file(tmp_path, "a.dump", content, elements)
+
+
+@fuzz(120)
+@given(content=anything(XYZ + XYZ.replace("pos:R:3", "pos:R:3:energy:R:1:i:I:1:l:L:1").replace("\nCu", "\nCu 1 T 2")))
+def test_extxyz(content: bytes, tmp_path: Path) -> None:
+    check_file(tmp_path, "a.extxyz", content, None)
+
+
+@fuzz(100)
+@given(content=anything(DATA), elements=ELEMENTS)
+def test_data_files(content: bytes, elements: list[str] | None, tmp_path: Path) -> None:
+    check_file(tmp_path, "a.data", content, elements)
+
+
+@fuzz(60)
+@given(content=anything(CIF))
+def test_cif(content: bytes, tmp_path: Path) -> None:
+    check_file(tmp_path, "a.cif", content, None)
+
+
+@fuzz(80)
+@given(content=anything(POSCAR))
+def test_poscar(content: bytes, tmp_path: Path) -> None:
+    check_file(tmp_path, "POSCAR", content, None)
+
+
+@fuzz(80)
+@given(content=anything(setfl()), style=st.sampled_from(["eam/fs", "eam/alloy"]))
+def test_potentials(content: bytes, style: str, tmp_path: Path) -> None:
+    path = tmp_path / "my.eam.fs"
+    path.write_bytes(content)
+    read(lambda: check_setfl(path, style), path.name)
+
+
+# ---------------------------------------------------------------- studies and results
+
+
+@fuzz(120)
+@given(content=anything(SCALED))
+def test_study_files(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_bytes(content)
+    study = read(lambda: load_study(str(path), "paper"), "")
+    assert study is None or isinstance(study, Study)
+
+
+KEYS = st.sampled_from(["source", "models", "tracks", "gat", "0", "1", "kind", "specimens", "elements", "evaluation", "²", ""])
+VALUES = st.sampled_from(["3", "null", "[1", "{a: 1}", "*a", "!!python/name:os.system x", "table", ".nan", "[]", "=", "\0"])
+
+
+@fuzz(150)
+@given(
+    st.builds(lambda keys, value: ".".join(keys) + "=" + value, st.lists(KEYS, max_size=5), VALUES | st.text(max_size=9))
+    | st.text(max_size=20)
+)
+def test_overrides(text: str) -> None:
+    data = copy.deepcopy(GLASS)
+    try:
+        apply_override(data, text)
+    except InputError as error:
+        assert "--set" in str(error)
+    else:
+        json.dumps(data)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("stored")
+    result().write(folder)
+    return json.loads((folder / "result.json").read_text())
+
+
+@fuzz(150)
+@given(data=st.data())
+def test_results(stored: Any, data: st.DataObject, tmp_path: Path) -> None:
+    text = json.dumps(data.draw(spoilt_data(stored))).encode()
+    (tmp_path / "result.json").write_bytes(data.draw(st.just(text) | spoilt_bytes(text)))
+    found = read(lambda: Result.read(tmp_path), "result.json")
+    if found is not None:
+        assert found.metrics()["rows"] is not None
+        found.write(tmp_path / "again")
+        assert Result.read(tmp_path / "again").metrics() == found.metrics()
+
+
+# ---------------------------------------------------------------- arrays
+
+
+def examples_file(folder: Path) -> dict[str, Any]:
+    """Examples of two graphs, written; returns the arrays of the file."""
+    Examples(
+        makes="graphs",
+        target_kind="binary",
+        ids=("a", "b"),
+        groups=("g", "g"),
+        features=np.arange(10, dtype=np.float32).reshape(5, 2),
+        feature_labels=("x", "y"),
+        starts=np.array([0, 2, 5]),
+        target=np.array([0, 1, 0, 0, 1], dtype=np.float32),
+        edges=np.array([[0, 1, 2, 4], [1, 0, 4, 2]]),
+        edge_starts=np.array([0, 2, 4]),
+        severity=np.ones(5, dtype=np.float32),
+    ).save(folder)
+    with np.load(folder / "examples.npz") as file:
+        return dict(file)
+
+
+ARRAYS = st.sampled_from(
+    [np.zeros(0), np.zeros((2, 2)), np.array([[0, 9], [9, 0]]), np.array(-3), np.array("x"), np.array([np.nan] * 5),
+     np.array([5, 2, 0]), np.arange(6), np.array([0.5, 1.5]), np.array(["a", "a"]), np.array([1 + 2j])]
+)  # fmt: skip
+
+
+def spoilt_npz(arrays: dict[str, Any], whole: bytes) -> st.SearchStrategy[bytes]:
+    @st.composite
+    def other(draw: st.DrawFn) -> bytes:
+        changed = dict(arrays)
+        name = draw(st.sampled_from(sorted(arrays)))
+        if draw(st.booleans()):
+            del changed[name]
+        else:
+            changed[name] = draw(ARRAYS)
+        file = io.BytesIO()
+        np.savez(file, **changed)
+        return file.getvalue()
+
+    return spoilt_bytes(whole) | other() | st.binary(max_size=60)
+
+
+def npy_of(shape: str) -> bytes:
+    """An .npz file with one array whose head announces a shape that is not there."""
+    import zipfile
+
+    head = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    array = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode()
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as packed:
+        for name in ("ids", "groups", "feature_labels", "makes", "target_kind", "features", "starts", "positions"):
+            packed.writestr(f"{name}.npy", array)
+    return file.getvalue()
+
+
+@fuzz(150)
+@given(data=st.data())
+def test_examples(data: st.DataObject, tmp_path: Path) -> None:
+    arrays = examples_file(tmp_path)
+    path = tmp_path / "examples.npz"
+    path.write_bytes(data.draw(spoilt_npz(arrays, path.read_bytes()) | st.just(npy_of(f"({10**12},)"))))
+    found = read(lambda: Examples.load(tmp_path), path.name)
+    if found is not None:
+        n = found.n_rows
+        assert len(found) == len(found.groups) and found.starts[0] == 0 and found.starts[-1] == n
+        assert found.features.shape == (n, len(found.feature_labels)) and np.isfinite(found.features).all()
+        assert len(found.owner) == n and found.select(range(len(found))).n_rows == n
+        if found.edges is not None:
+            assert found.edges.min(initial=0) >= 0 and found.edges.max(initial=0) < max(n, 1)
+
+
+@fuzz(100)
+@given(data=st.data())
+def test_configurations_of_the_store(data: st.DataObject, tmp_path: Path) -> None:
+    path = tmp_path / "specimen.npz"
+    sound = Configuration(np.ones((4, 3)), np.eye(3), np.array([1, 2, 1, 1]), np.zeros(4), np.zeros((4, 6)), 0.0)
+    save_configuration(path, sound)
+    with np.load(path) as file:
+        arrays = dict(file)
+    path.write_bytes(data.draw(spoilt_npz(arrays, path.read_bytes()) | st.just(npy_of(f"({10**12}, 3)"))))
+    found = read(lambda: load_configuration(path), path.name)
+    if found is not None:
+        assert found.positions.shape == (len(found.types), 3) and np.isfinite(found.positions).all()
+        assert found.cell.shape == (3, 3) and found.types.min() >= 1
+
+
+@pytest.fixture(scope="module")
+def set_of_glasses(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Two small specimens: HDF5 with all that a released set has."""
+    path = glasses(tmp_path_factory.mktemp("released"), specimens=1)
+    with h5py.File(path, "r+") as file:
+        (specimen,) = file["specimens"].values()
+        for field in ("positions", "numbers", "energy", "stress"):
+            few = specimen[field][:20]
+            del specimen[field]
+            specimen[field] = few
+        for event in specimen["directions"].values():
+            few = event["d2min"][:20]
+            del event["d2min"]
+            event["d2min"] = few
+    small = io.BytesIO()
+    with h5py.File(path) as file, h5py.File(small, "w") as packed:
+        packed.attrs.update(file.attrs)
+        file.copy("specimens", packed)
+    return small.getvalue()
+
+
+@fuzz(100)
+@given(data=st.data())
+def test_released_sets(set_of_glasses: bytes, data: st.DataObject, tmp_path: Path) -> None:
+    path = tmp_path / "my.h5"
+    path.write_bytes(data.draw(spoilt_bytes(set_of_glasses) | st.binary(max_size=60)))
+    samples = read(lambda: read_released(path), path.name)
+    check_samples(samples)
+    check_frames(None if samples is None else samples.items)
