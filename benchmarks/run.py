@@ -150,8 +150,8 @@ def main() -> None:
     lines = [
         "# Benchmarks",
         "",
-        "`python benchmarks/run.py`, one core, CPU seconds of three runs after one to warm up, except where a row",
-        "says wall time. The ratio is the peer's best over ours: above 1 vitrine is faster.",
+        "`python benchmarks/run.py`, one core, CPU seconds of three runs after one to warm up, except where",
+        "a row says wall time. The ratio is the peer's best over ours: above 1 vitrine is faster.",
         "",
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, "
         f"numpy {version('numpy')}, numba {version('numba')}, scipy {version('scipy')}.",

@@ -1,5 +1,6 @@
 """Inputs that are wrong: configurations of atoms, potentials and sets of sheared glasses."""
 
+# ruff: noqa: E501 - a row of the table is a line
 from __future__ import annotations
 
 import gzip
@@ -22,10 +23,14 @@ ROWS = [f"{n + 1} {n % 2 + 1} {x} {y} {z}" for n, (x, y, z) in enumerate(PLACES)
 BOX = "pp pp pp\n0 10\n0 10\n0 10\n"
 
 
-def frame(rows: list[str] = ROWS, columns: str = "id type x y z", count: object = None, box: str = BOX) -> str:
+def frame(
+    rows: list[str] = ROWS, columns: str = "id type x y z", count: object = None, box: str = BOX
+) -> str:
     n = len(rows) if count is None else count
     lines = "".join(f"{row}\n" for row in rows)
-    return f"ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n{n}\nITEM: BOX BOUNDS {box}ITEM: ATOMS {columns}\n{lines}"
+    return (
+        f"ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n{n}\nITEM: BOX BOUNDS {box}ITEM: ATOMS {columns}\n{lines}"
+    )
 
 
 def third(row: str) -> str:
@@ -261,7 +266,10 @@ POTENTIALS = [
 
 RELEASED_STUDY = write_yaml(
     {k: v for k, v in GLASS.items() if k != "scales"}
-    | {"source": {"kind": "released-glass", "name": "my.h5"}, "tracks": [{"split": {"kind": "random", "folds": 2}}]}
+    | {
+        "source": {"kind": "released-glass", "name": "my.h5"},
+        "tracks": [{"split": {"kind": "random", "folds": 2}}],
+    }
 )
 
 
@@ -283,7 +291,13 @@ def released(name: str, says: str, spoil: Callable[[Any, Any], None], flags: str
         with h5py.File(glasses(folder), "r+") as file:
             spoil(file, file["specimens"][min(file["specimens"])])
 
-    return Bad(f"released: {name}", f"run my.yaml {flags}".strip(), f"my.h5 ... {says}", {"my.yaml": RELEASED_STUDY}, make)
+    return Bad(
+        f"released: {name}",
+        f"run my.yaml {flags}".strip(),
+        f"my.h5 ... {says}",
+        {"my.yaml": RELEASED_STUDY},
+        make,
+    )
 
 
 def put(name: str, value: Any) -> Callable[[Any, Any], None]:

@@ -1,5 +1,6 @@
 """Inputs that are wrong: model folders, run folders and stores."""
 
+# ruff: noqa: E501 - a row of the table is a line
 from __future__ import annotations
 
 import json
@@ -51,7 +52,9 @@ def model(name: str, of: str, says: str, spoil: Spoil = lambda folder: None, com
 
 
 def text(name: str, content: str | bytes) -> Spoil:
-    return lambda folder: (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return lambda folder: (folder / name).write_bytes(
+        content if isinstance(content, bytes) else content.encode()
+    )
 
 
 def swap(name: str, old: str, new: str) -> Spoil:

@@ -4,6 +4,7 @@ A row gives the command, the files beside it and the words that must stand in th
 file, row or key, and what would be right. ``" ... "`` parts words that may have others between them.
 """
 
+# ruff: noqa: E501 - a row of the table is a line
 from __future__ import annotations
 
 import copy
@@ -163,7 +164,7 @@ STUDIES = [
     key("scales.smoke", {"sorce": {}}, "my.yaml: scales.smoke.sorce: no such key; did you mean 'source'?"),
     key("scales.smoke", {"source": {"specimen": 1}}, "source.specimen: no such key; did you mean 'specimens'?"),
     key("scales.smoke", 5, "my.yaml: scales.smoke: expected a mapping of settings, got 5"),
-]
+]  # fmt: skip
 
 # ---------------------------------------------------------------- overrides
 
@@ -202,7 +203,9 @@ GROUPED = TABLE_STUDY.replace("kind: random", "kind: grouped")
 GOOD = "formula,e\nFe2O3,1\nAl2O3,2\nMgO,3\nCaO,4\nNaCl,5\nKCl,6\nTiO2,7\n"
 
 
-def table(name: str, content: Content, says: str, *flags: str, file: str = "a.csv", study: str = TABLE_STUDY) -> Bad:
+def table(
+    name: str, content: Content, says: str, *flags: str, file: str = "a.csv", study: str = TABLE_STUDY
+) -> Bad:
     files: dict[str, Content] = {"my.yaml": study, file: content}
     return Bad(f"table: {name}", " ".join(["run my.yaml", *flags]), says, files)
 
@@ -214,7 +217,9 @@ def formula(written: str, says: str) -> Bad:
 
 
 def value(written: str, says: str) -> Bad:
-    return table(f"the value {written!r}", f"{GOOD}FeO,{written}\n", f"a.csv ... row 8: e {says} ... --skip-bad")
+    return table(
+        f"the value {written!r}", f"{GOOD}FeO,{written}\n", f"a.csv ... row 8: e {says} ... --skip-bad"
+    )
 
 
 FORMULAS = [

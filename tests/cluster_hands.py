@@ -28,6 +28,13 @@ def until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
     return found
 
 
+def alive(process: psutil.Process) -> bool:
+    """Whether it runs still."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 def where(folder: Path, inputs: Any, progress: Any, *, log: str) -> None:
     """A task that leaves its process id and the GPUs that it may use."""
     with Path(log).open("a") as file:

@@ -1,4 +1,4 @@
-"""Whatever is wrong with what the user gives: one message that names it, exit code 2, and nothing is spoilt."""
+"""Whatever is wrong with what is given: a message that names it, exit code 2, and nothing is spoilt."""
 
 from __future__ import annotations
 
@@ -86,9 +86,7 @@ def test_bad_input(
 
 
 @pytest.mark.parametrize("name", FOREMOST)
-def test_bad_input_of_a_process_of_its_own(
-    name: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_bad_input_of_a_process_of_its_own(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     (case,) = [case for case in CASES if case.name == name]
     before = prepare(case, tmp_path, request)
     done = subprocess.run(

@@ -24,7 +24,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from cluster_hands import TESTS, BatchSystem, Hands, by_hand, until, where
+from cluster_hands import TESTS, BatchSystem, Hands, alive, by_hand, until, where
 from conftest import ALLOYS
 from toy_tasks import count_up, task
 from vitrine.campaign import cluster as joining
@@ -93,7 +93,7 @@ def test_a_worker_killed_in_the_middle_is_replaced_by_another(hands: Hands, tmp_
 
 def test_tasks_for_gpus_go_to_workers_that_have_one(hands: Hands, tmp_path: Path) -> None:
     """And the same vitrine on all of them: what they answer is checked when they are met."""
-    plain, gpu = hands.worker(), hands.worker("--resources", "GPU=1")
+    plain, gpu = hands.worker("--nthreads=2"), hands.worker("--resources", "GPU=1")
     logs = [tmp_path / "plain", tmp_path / "gpu"]
     tasks = [task(f"{i}", where, log=str(logs[i % 2])) for i in range(12)]
     tasks = [Task(**vars(t) | {"gpu": bool(i % 2)}) for i, t in enumerate(tasks)]
@@ -106,6 +106,8 @@ def test_tasks_for_gpus_go_to_workers_that_have_one(hands: Hands, tmp_path: Path
     used = [{int(line.split()[0]) for line in log.read_text().splitlines()} for log in logs]
     assert used[1] == {gpu.pid}
     assert plain.pid in used[0]
+    words = "1 worker(s) run several tasks at once in one process; start workers with --nthreads 1"
+    assert words in text_of(console)
     assert (tmp_path / "store" / sight.MARKER).exists()
 
 
@@ -409,7 +411,7 @@ def test_jobs_are_submitted_and_cancelled(batch: BatchSystem, tmp_path: Path) ->
     assert "tls://127.0.0.1:" in batch.script(1) and str(keys) in batch.script(1)
     assert "--nworkers 2" in batch.script(1)
     assert batch.cancelled == [1]
-    until(lambda: not any(process.is_running() for process in running), 10)
+    until(lambda: not any(map(alive, running)), 10)
     assert not list(store.glob("tls-*")), "the keys are gone"
 
 
@@ -450,10 +452,8 @@ def test_a_lost_node_is_replaced_by_another_job(
         until(lambda: begun(tmp_path, 0) and begun(tmp_path, 1))
         batch.fail(1)
         (batch.folder / "refuse").write_text("sbatch: error: the controller is down\n")
-        refused = until(
-            lambda: (campaign._cluster.repair(), "controller" in str(campaign._cluster._notes))[1]
-        )
-        assert refused and batch.jobs == [1]
+        until(lambda: campaign._cluster.repair() or "controller" in str(campaign._cluster._notes))
+        assert batch.jobs == [1]
         (batch.folder / "refuse").unlink()
         outcomes = campaign.compute(tasks)
     assert [outcome.error for outcome in outcomes] == [None, None]
@@ -483,6 +483,20 @@ def test_a_task_outlives_many_walltimes(
 
 
 @pytest.mark.slow
+def test_jobs_end_with_a_killed_command(batch: BatchSystem, tmp_path: Path) -> None:
+    """Nobody cancels them after `kill -9`: workers end when their scheduler is gone, tasks or not."""
+    path = tmp_path / "site.yaml"
+    path.write_text("memory: 4GB\nwalltime: 01:00:00\ninterface: lo\ncores: 2\ndeath_timeout: 10\n")
+    process = vitrine_run(tmp_path, "--slurm", str(path))
+    until(lambda: len(list(tmp_path.glob("store/entries/*/*/entry.json"))) >= 2, 120)
+    running = batch.processes(1)
+    process.kill()
+    process.communicate()
+    assert running and batch.cancelled == []
+    until(lambda: not any(map(alive, running)), 60)
+
+
+@pytest.mark.slow
 def test_a_study_in_jobs_gives_the_same_metrics(batch: BatchSystem, tmp_path: Path, alloy_run: Path) -> None:
     """Jobs that vary in number, from the command line; Ctrl-C in the middle cancels them."""
     path = tmp_path / "site.yaml"
@@ -493,7 +507,7 @@ def test_a_study_in_jobs_gives_the_same_metrics(batch: BatchSystem, tmp_path: Pa
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in out + err, err
-    until(lambda: not any(one.is_running() for one in running), 10)
+    until(lambda: not any(map(alive, running)), 10)
     out, err = (process := vitrine_run(tmp_path, "--slurm", str(path))).communicate(timeout=200)
     assert process.returncode == 0, err
     assert metrics(tmp_path / "run") == metrics(alloy_run)
@@ -562,6 +576,7 @@ def test_local_workers_have_a_gpu_each_while_they_last(
     assert "" in seen[0], "the second worker took part"
 
 
+@pytest.mark.slow
 def test_without_gpus_nothing_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joining, "visible_gpus", list)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -582,3 +597,18 @@ def test_finding_gpus_imports_nothing_heavy() -> None:
     code = "import sys, vitrine.campaign.gpus as g; g.visible_gpus(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
     assert done.stdout.strip() == "False"
+
+
+# -- the page -------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_a_site_file_and_names_every_key(tmp_path: Path) -> None:
+    text = (TESTS.parent / "docs" / "clusters.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "site.yaml").write_text(block)
+    shown = read_site(tmp_path / "site.yaml")
+    assert (shown.workers, shown.jobs, shown.walltime) == (16, 4, "12:00:00")
+    rows = {
+        key for line in text.splitlines() if line.startswith("| `") for key in re.findall(r"`(\w+)`", line)
+    }
+    assert set(Site.model_fields) <= rows

@@ -20,12 +20,15 @@ import pytest
 import torch
 
 from test_training_resume import NoisyPart
+from vitrine.campaign.campaign import Campaign
 from vitrine.errors import InputError, RunError
 from vitrine.learn import parallel
 from vitrine.learn.batches import Batches
 from vitrine.learn.neural import GraphAttention, NetworkModel, Perceptron
 from vitrine.learn.parallel import Rank
 from vitrine.samples import Examples
+from vitrine.study.fitting import examples_task, fit_task, read_facts
+from vitrine.tasks import Task
 from vitrine.testing import graph_examples
 
 TESTS = Path(__file__).parent
@@ -230,6 +233,25 @@ def test_together_it_goes_on_where_it_was_killed(tmp_path: Path) -> None:
         np.testing.assert_allclose(
             model.describe()["best_loss"], unbroken.describe()["best_loss"], rtol=0, atol=1e-3
         )
+
+
+@pytest.mark.slow
+def test_in_a_campaign_it_is_the_same_fit(tmp_path: Path) -> None:
+    """A worker trains with two processes; the same fit with one finds it finished."""
+    part = Perceptron(widths=(8,), epochs=3, batch=4)
+    sets = {"train": np.arange(7), "validation": np.arange(7, 10), "test": np.arange(10, 12)}
+
+    def one(devices: int | None) -> Task:
+        model = part.model_copy(update={"devices": devices})
+        return fit_task("it", model, examples_task(uneven(False)), seed=0, **sets)
+
+    with Campaign(tmp_path, workers=1) as campaign:
+        (together,) = campaign.compute([one(2)])
+    assert together.folder is not None, together.error
+    assert read_facts(together.folder)["device"] == "2 x cpu" or torch.cuda.device_count() > 1
+    with Campaign(tmp_path) as campaign:
+        (alone,) = campaign.compute([one(None)])
+    assert alone.reused and alone.folder == together.folder
 
 
 @pytest.mark.slow

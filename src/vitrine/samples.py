@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,19 +187,57 @@ class Examples:
         DataError: there is no such file in the folder, or it is another.
         """
         path = folder / "examples.npz"
+        data = load_arrays(path, "examples")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                data = dict(file)
             names = ("ids", "groups", "feature_labels")
             texts: dict[str, Any] = {n: tuple(str(s) for s in data.pop(n)) for n in names}
-            return cls(
+            found = cls(
                 makes=str(data.pop("makes")),
                 target_kind=str(data.pop("target_kind")),  # type: ignore[arg-type]
                 **texts,
                 **data,
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+            found._check()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path} holds no examples: {error}") from error
+        return found
+
+    def _check(self) -> None:
+        """Raise ValueError unless the arrays belong together, as those that were saved do."""
+        n, samples = self.n_rows, len(self)
+        wanted = {
+            "groups": (len(self.groups) == samples and len(set(self.ids)) == samples),
+            "features": self.features.shape == (n, len(self.feature_labels)),
+            "starts": _bounds(self.starts, samples, n),
+            "target_kind": self.target_kind in ("binary", "value"),
+        }
+        for name, kind in (
+            ("features", "f"),
+            ("target", "f"),
+            ("severity", "f"),
+            ("starts", "iu"),
+            ("edges", "iu"),
+        ):
+            array = getattr(self, name)
+            if array is not None:
+                wanted[f"kind of {name}"] = array.dtype.kind in kind
+                if array.dtype.kind == "f":
+                    wanted[f"values of {name}"] = bool(np.isfinite(array).all())
+        for name in ("target", "severity"):
+            wanted[name] = getattr(self, name) is None or getattr(self, name).shape == (n,)
+        if self.edges is not None or self.edge_starts is not None:
+            edges, starts = self.edges, self.edge_starts
+            wanted["edges"] = (
+                edges is not None
+                and starts is not None
+                and edges.ndim == 2
+                and len(edges) == 2
+                and _bounds(starts, samples, edges.shape[1])
+                and 0 <= edges.min(initial=0) <= edges.max(initial=0) < max(n, 1)
+            )
+        wrong = [name for name, right in wanted.items() if not right]
+        if wrong:
+            raise ValueError(f"its {wrong[0]} do not fit the other arrays")
 
     def digest(self) -> str:
         """SHA-256 of everything in here."""
@@ -210,6 +250,53 @@ class Examples:
                 total.update(name.encode())
                 total.update(np.ascontiguousarray(array).tobytes())
         return total.hexdigest()
+
+
+def _bounds(starts: Any, parts: int, end: int) -> bool:
+    """Whether these are the rising bounds of so many parts of what has ``end`` entries."""
+    return bool(
+        starts.dtype.kind in "iu"
+        and starts.shape == (parts + 1,)
+        and starts[0] == 0
+        and starts[-1] == end
+        and (np.diff(starts.astype(np.int64)) >= 0).all()
+    )
+
+
+def load_arrays(path: Path, what: str = "arrays") -> dict[str, Any]:
+    """All arrays of an .npz file; no pickle, and no room for more than the file holds.
+
+    Parameters
+    ----------
+    what: it should hold, for messages.
+
+    Raises
+    ------
+    DataError: there is no such file, or it is damaged.
+    """
+    try:
+        with ZipFile(path) as packed:
+            for entry in packed.infolist():
+                with packed.open(entry) as member:
+                    _check_head(member, entry.file_size)
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    # what zipfile and numpy raise where bytes are not what they should be
+    except (
+        OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, MemoryError, NotImplementedError,
+        RuntimeError, OverflowError, SyntaxError, zlib.error,
+    ) as error:  # fmt: skip
+        raise DataError(f"{path} holds no {what}: {error or type(error).__name__}") from error
+
+
+def _check_head(member: Any, size: int) -> None:
+    version = np.lib.format.read_magic(member)
+    reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[
+        version
+    ]
+    shape, _, dtype = reader(member)
+    if math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"an array of {shape} is announced, which is not there")
 
 
 def hash_file(path: Path) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from vitrine.errors import DataError
 from vitrine.physics.lammps import LammpsSession, pair_commands
-from vitrine.samples import Float, Int
+from vitrine.samples import Float, Int, load_arrays
 
 EV_PER_BAR_CUBIC_ANGSTROM = 1.0 / 1.602176634e6
 _VOIGT = [0, 1, 2, 5, 4, 3]  # LAMMPS orders xx yy zz xy xz yz
@@ -52,10 +52,27 @@ def save_configuration(path: Path, found: Configuration) -> None:
 
 
 def load_configuration(path: Path) -> Configuration:
-    """Read what :func:`save_configuration` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        data: dict[str, Any] = {name: file[name] for name in file.files}
-    return Configuration(**data | {"largest_force": float(data["largest_force"])})
+    """Read what :func:`save_configuration` wrote.
+
+    Raises
+    ------
+    DataError: no such file, or its arrays are not those of a configuration.
+    """
+    data = load_arrays(path, "configuration")
+    try:
+        found = Configuration(**data | {"largest_force": float(data["largest_force"])})
+        n = len(found.types)
+        shapes = {"positions": (n, 3), "cell": (3, 3), "types": (n,), "energy": (n,), "stress": (n, 6)}
+        for name, shape in shapes.items():
+            array = getattr(found, name)
+            kinds = "iu" if name == "types" else "f"
+            if array.shape != shape or array.dtype.kind not in kinds or not np.isfinite(array).all():
+                raise ValueError(f"its {name} should be {shape} finite numbers")
+        if not n or found.types.min() < 1:
+            raise ValueError("its types should be counted from 1")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} holds no configuration: {error}") from error
+    return found
 
 
 def write_data(path: Path, positions: Float, cell: Float, types: Int, n_types: int) -> None:
