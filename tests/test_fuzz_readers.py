@@ -28,6 +28,7 @@ from fuzz_inputs import anything, examples_file, npy_of, spoilt_bytes, spoilt_da
 from study_cases import GLASS
 from test_result import result
 from vitrine.errors import InputError, MissingExtra
+from vitrine.learn.neural import Perceptron
 from vitrine.physics.configurations import read_configurations
 from vitrine.physics.formulas import ALL_ELEMENTS, parse_formula, reduced_formula
 from vitrine.physics.observation import Configuration, load_configuration, save_configuration
@@ -35,9 +36,11 @@ from vitrine.physics.setfl import check_setfl
 from vitrine.samples import Examples, Samples
 from vitrine.simulate.released import read_released
 from vitrine.simulate.table import Table, read_formulas
+from vitrine.study.bundle import load_model
 from vitrine.study.overrides import apply_override
 from vitrine.study.result import Result
 from vitrine.study.spec import Study, load_study
+from vitrine.study.yaml_reader import write_yaml
 
 MANY = int(os.environ.get("VITRINE_FUZZ", "0"))
 SECONDS, MEGABYTES = 20.0, 1000
@@ -306,3 +309,57 @@ def test_released_sets(set_of_glasses: bytes, data: st.DataObject, tmp_path: Pat
     samples = read(lambda: read_released(path), path.name)
     check_samples(samples)
     check_frames(None if samples is None else samples.items)
+
+
+# ---------------------------------------------------------------- model folders
+
+RECIPE: dict[str, Any] = {
+    "format": 1,
+    "vitrine": "0.1.0",
+    "name": "mine",
+    "study": "my-study",
+    "scale": "smoke",
+    "model": {"kind": "mlp", "widths": [4]},
+    "label": {"kind": "column"},
+    "representation": {"kind": "elemental-fractions", "elements": "all"},
+    "feature_labels": ["x", "y"],
+    "target": "value",
+    "threshold": 0.5,
+    "seed": 0,
+    "source": {"target": "e"},
+    "examples_sha256": "0",
+}
+"""Of the format without checksums, so that what is wrong reaches the readers behind them."""
+
+
+@pytest.fixture(scope="module")
+def model_files() -> dict[str, bytes]:
+    """A small network, untrained."""
+    from safetensors.torch import save
+
+    state = Perceptron(widths=(4,)).network(2).state_dict()
+    scaler = {"mean": [0.0, 0.0], "spread": [1.0, 1.0]}
+    scaling = {"features": scaler, "target": {"mean": [0.0], "spread": [1.0]}, "facts": {}}
+    files = {"scaling.json": json.dumps(scaling).encode(), "model.yaml": write_yaml(RECIPE).encode()}
+    return files | {"weights.safetensors": save({name: array.contiguous() for name, array in state.items()})}
+
+
+@fuzz(100)
+@given(data=st.data())
+def test_model_folders(model_files: dict[str, bytes], data: st.DataObject, tmp_path: Path) -> None:
+    recipes = spoilt_data(RECIPE).map(lambda recipe: json.dumps(recipe).encode())
+    other = {
+        "model.yaml": recipes | anything(write_yaml(RECIPE)),
+        "weights.safetensors": spoilt_bytes(model_files["weights.safetensors"]) | st.binary(max_size=60),
+    }
+    name = data.draw(st.sampled_from(sorted(other)))
+    folder = tmp_path / "model"
+    folder.mkdir(exist_ok=True)
+    for file, content in (model_files | {name: data.draw(other[name])}).items():
+        (folder / file).write_bytes(content)
+    examples_file(tmp_path)
+    found = read(lambda: load_model(folder), str(folder))
+    if found is not None:
+        examples = Examples.load(tmp_path)
+        scores = read(lambda: found.predict(examples), str(folder))
+        assert scores is None or scores.shape == (5,)

@@ -26,9 +26,17 @@ class Part(BaseModel):
     """Settings that cannot change the result (number of specimens, file names of output)."""
 
     def recipe(self) -> dict[str, Any]:
-        """Everything of this part that determines its result, as JSON-able data."""
-        settings = self.model_dump(mode="json", exclude=set(self.not_determining))
-        return {"part": type(self).__name__, "version": self.version, "settings": settings}
+        """Everything of this part that determines its result, as JSON-able data.
+
+        What a base class says is not determining is not so in its subclasses either.
+        """
+        own = type(self)
+        free = {name for cls in own.__mro__ for name in getattr(cls, "not_determining", ())}
+        settings = self.model_dump(mode="json", exclude=free)
+        # names of classes are unique in this package only
+        ours = own.__module__.partition(".")[0] == __name__.partition(".")[0]
+        name = own.__name__ if ours else f"{own.__module__}:{own.__qualname__}"
+        return {"part": name, "version": self.version, "settings": settings}
 
     def citations(self) -> tuple[str, ...]:
         """DOIs of the work that this part implements."""

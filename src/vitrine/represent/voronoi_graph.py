@@ -48,6 +48,7 @@ class VoronoiGraph(Part):
     takes: ClassVar[str] = "atoms"
     makes: ClassVar[str] = "graphs"
     needs_fields: ClassVar[tuple[str, ...]] = ("energy", "stress")
+    needs_load: ClassVar[bool] = True
     summary: ClassVar[str] = "Voronoi neighbours as graph; type, icosahedron, volume, energy, stress"
 
     def citations(self) -> tuple[str, ...]:

@@ -72,10 +72,11 @@ def predict_atoms(
     potential: str | None = None,
     relax: bool = False,
 ) -> tuple[list[Atoms], list[str]]:
-    """The user's frames with a per-atom column ``probability_<direction>`` added.
+    """The user's frames with a per-atom column ``probability`` (of a value: ``predicted``) added.
 
-    Energies and stresses are taken from the file's columns ``energy`` and ``stress`` if it has
-    both, else computed by LAMMPS with the potential that the model was trained with.
+    Where the representation looks at a load there is a column for each, ``probability_<direction>``.
+    Energies and stresses, if it needs them, are taken from the file's columns ``energy`` and ``stress``
+    if it has both, else computed by LAMMPS with the potential that the model was trained with.
 
     Returns
     -------
@@ -112,21 +113,28 @@ def predict_frames(
     DataError: a frame that is not periodic, or holds elements that the model does not know.
     """
     representation: Any = model.representation
+    fields = set(getattr(representation, "needs_fields", ()))
+    loads = list(directions) if getattr(representation, "needs_load", False) else [None]
+    column = "probability" if model.target == "binary" else "predicted"
     warnings: list[str] = []
     predicted = []
     for number, given in enumerate(frames):
         where = f"{name}, frame {number + 1}"
         atoms = checked_copy(given, where)
-        if relax or not {"energy", "stress"} <= set(atoms.arrays):
+        if relax or not fields <= set(atoms.arrays):
             atoms = _observe(model, atoms, where, potential, relax, warnings)
-        samples = _directions(atoms, f"{Path(name).stem}-{number + 1}", directions)
+        samples = _under_loads(atoms, f"{Path(name).stem}-{number + 1}", loads, model.source)
         try:
             examples = representation.build(samples, campaign.compute)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
-        scores = model.predict(examples).reshape(len(samples), len(atoms))
-        for direction, score in zip(directions, scores, strict=True):
-            atoms.arrays[f"probability_{_plain(direction)}"] = score
+        scores = model.predict(examples).reshape(len(samples), -1)
+        for load, score in zip(loads, scores, strict=True):
+            title = column if load is None else f"{column}_{_plain(load)}"
+            if len(score) == len(atoms):
+                atoms.arrays[title] = score
+            else:  # one for the whole frame
+                atoms.info[title] = float(score[0])
         predicted.append(atoms)
     return predicted, warnings
 
@@ -136,14 +144,17 @@ def _plain(direction: str) -> str:
     return direction.replace("-", "minus_")
 
 
-def _directions(atoms: Atoms, name: str, directions: Sequence[str]) -> Samples:
+def _under_loads(atoms: Atoms, name: str, loads: Sequence[str | None], about: dict[str, Any]) -> Samples:
+    """The configuration once for each load, or once if there is none."""
     items = []
-    for direction in directions:
-        turned = atoms.copy()
-        turned.info = {"id": f"{name}/{direction}", "group": name, "direction": direction}
-        items.append(turned)
+    for load in loads:
+        item = atoms.copy()
+        item.info = {"id": name if load is None else f"{name}/{load}", "group": name}
+        if load is not None:
+            item.info["direction"] = load
+        items.append(item)
     ids = tuple(item.info["id"] for item in items)
-    return Samples("atoms", items, ids, tuple(name for _ in items))
+    return Samples("atoms", items, ids, tuple(name for _ in items), about)
 
 
 def _check_potential(model: ModelFolder, where: str, wanted: str, chosen: bool, warnings: list[str]) -> None:
