@@ -344,7 +344,7 @@ def model_files() -> dict[str, bytes]:
     return files | {"weights.safetensors": save({name: array.contiguous() for name, array in state.items()})}
 
 
-@fuzz(100)
+@fuzz(60)
 @given(data=st.data())
 def test_model_folders(model_files: dict[str, bytes], data: st.DataObject, tmp_path: Path) -> None:
     recipes = spoilt_data(RECIPE).map(lambda recipe: json.dumps(recipe).encode())
