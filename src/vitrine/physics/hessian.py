@@ -8,7 +8,6 @@ vectorised loop.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from vitrine.physics.eam import EamState
+from vitrine.physics.lanes import forces_and_densities, forces_of_densities
 from vitrine.samples import Float
 
 WIDTH = 16
@@ -54,12 +54,15 @@ class Hessian:
 
     def __call__(self, block: NDArray[Any]) -> NDArray[Any]:
         """H times a block (n, 3, width); float32 blocks are multiplied in float32."""
-        width = block.shape[2]
         if block.dtype == np.float32 and self._single is None:
             self._single = tuple(array.astype(np.float32) for array in self._double)
         arrays = self._single if block.dtype == np.float32 else self._double
         assert arrays is not None
-        return np.asarray(_kernel(width)(np.ascontiguousarray(block), self._starts, self._second, *arrays))
+        lanes = (0,) * block.shape[2]
+        found: NDArray[Any] = _product(
+            np.ascontiguousarray(block), self._starts, self._second, *arrays, lanes
+        )
+        return found
 
     def columns(self, vectors: Float) -> Float:
         """H times vectors as columns, (3 n, any number) float64."""
@@ -106,64 +109,20 @@ class Hessian:
         return blocks * (self.weight**2)[:, None, None]
 
 
-@cache
-def _kernel(width: int) -> Any:
-    """The product for blocks of this width, which the compiler must know to vectorise."""
-    lanes = width
-
-    @njit(cache=True, fastmath=True, error_model="numpy")
-    def product(block, starts, second, packed, embedding, weight):  # type: ignore[no-untyped-def]
-        n = len(starts) - 1
-        moved = np.empty_like(block)
-        out = np.zeros_like(block)
-        density = np.zeros((n, lanes), block.dtype)
-        for i in range(n):
-            for c in range(3):
-                for k in range(lanes):
-                    moved[i, c, k] = block[i, c, k] * weight[i]
-        for i in range(n):
-            for bond in range(starts[i], starts[i + 1]):
-                j = second[bond]
-                x, y, z = packed[bond, 0], packed[bond, 1], packed[bond, 2]
-                along, across = packed[bond, 3], packed[bond, 4]
-                at_first, at_second = packed[bond, 5], packed[bond, 6]
-                for k in range(lanes):
-                    dx = moved[j, 0, k] - moved[i, 0, k]
-                    dy = moved[j, 1, k] - moved[i, 1, k]
-                    dz = moved[j, 2, k] - moved[i, 2, k]
-                    stretch = x * dx + y * dy + z * dz
-                    tension = along * stretch
-                    fx = tension * x + across * dx
-                    fy = tension * y + across * dy
-                    fz = tension * z + across * dz
-                    out[i, 0, k] -= fx
-                    out[i, 1, k] -= fy
-                    out[i, 2, k] -= fz
-                    out[j, 0, k] += fx
-                    out[j, 1, k] += fy
-                    out[j, 2, k] += fz
-                    density[i, k] += at_first * stretch
-                    density[j, k] += at_second * stretch
-        for i in range(n):
-            for k in range(lanes):
-                density[i, k] *= embedding[i]
-        for i in range(n):
-            for bond in range(starts[i], starts[i + 1]):
-                j = second[bond]
-                x, y, z = packed[bond, 0], packed[bond, 1], packed[bond, 2]
-                at_first, at_second = packed[bond, 5], packed[bond, 6]
-                for k in range(lanes):
-                    tension = at_first * density[i, k] + at_second * density[j, k]
-                    out[i, 0, k] -= tension * x
-                    out[i, 1, k] -= tension * y
-                    out[i, 2, k] -= tension * z
-                    out[j, 0, k] += tension * x
-                    out[j, 1, k] += tension * y
-                    out[j, 2, k] += tension * z
-        for i in range(n):
-            for c in range(3):
-                for k in range(lanes):
-                    out[i, c, k] *= weight[i]
-        return out
-
-    return product
+@njit(cache=True, fastmath=True, error_model="numpy")
+def _product(block, starts, second, packed, embedding, weight, lanes):  # type: ignore[no-untyped-def]
+    n = len(starts) - 1
+    moved = np.empty_like(block)
+    out = np.zeros_like(block)
+    density = np.zeros((n, block.shape[2]), block.dtype)
+    for i in range(n):
+        moved[i] = block[i] * weight[i]
+    for i in range(n):
+        forces_and_densities(moved, out, density, packed, second, i, starts[i], starts[i + 1], lanes)
+    for i in range(n):
+        density[i] *= embedding[i]
+    for i in range(n):
+        forces_of_densities(out, density, packed, second, i, starts[i], starts[i + 1], lanes)
+    for i in range(n):
+        out[i] *= weight[i]
+    return out
