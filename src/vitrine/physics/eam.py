@@ -18,9 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.interpolate import CubicHermiteSpline, PPoly, make_lsq_spline
 
@@ -35,7 +36,7 @@ _NUMBERS_ON_LINE_5 = 5
 
 @dataclass(frozen=True)
 class EamPotential:
-    """Tables of a potential as piecewise polynomials (:class:`scipy.interpolate.PPoly`).
+    """Tables of a potential.
 
     Attributes
     ----------
@@ -43,16 +44,53 @@ class EamPotential:
     masses: g/mol, one per element.
     cutoff: Å.
     embedding: F of each element, eV over density.
-    density: ``density[a][b]``: contribution of an atom of element a at an atom of element b.
-    pair: ``pair[a][b]``: r phi(r), eV Å over Å.
+    density: table ``a * n_elements + b``: contribution of an atom of element a at one of element b.
+    pair: table ``a * n_elements + b``: r phi(r), eV Å over Å.
     """
 
     elements: tuple[str, ...]
     masses: tuple[float, ...]
     cutoff: float
-    embedding: tuple[Any, ...]
-    density: tuple[tuple[Any, ...], ...]
-    pair: tuple[tuple[Any, ...], ...]
+    embedding: Tables
+    density: Tables
+    pair: Tables
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Piecewise polynomials with evenly spaced knots from 0 on.
+
+    coefficients: (n_tables, n_pieces, degree + 1), constant first, of the distance to the knot before.
+    """
+
+    spacing: float
+    coefficients: Float
+
+    @classmethod
+    def of(cls, pieces: Sequence[Any]) -> Self:
+        """From :class:`scipy.interpolate.PPoly` with the same knots."""
+        spacing = float(pieces[0].x[-1] / (len(pieces[0].x) - 1))
+        return cls(spacing, np.ascontiguousarray(np.stack([piece.c[::-1].T for piece in pieces])))
+
+    def __call__(self, which: Int, x: Float) -> Float:
+        """(3, n): values, slopes and curvatures of table ``which`` at x; beyond, those of its end."""
+        found = np.empty((3, len(x)))
+        _evaluate_tables(self.coefficients, self.spacing, which, x, found)
+        return found
+
+
+@njit(cache=True, error_model="numpy")
+def _evaluate_tables(coefficients, spacing, which, x, found):  # type: ignore[no-untyped-def]
+    pieces, terms = coefficients.shape[1], coefficients.shape[2]
+    for i in range(len(x)):
+        piece = min(max(int(x[i] / spacing), 0), pieces - 1)
+        t = min(x[i] - piece * spacing, spacing)
+        value = slope = curvature = 0.0
+        for k in range(terms - 1, -1, -1):
+            curvature = curvature * t + 2 * slope
+            slope = slope * t + value
+            value = value * t + coefficients[which[i], piece, k]
+        found[0, i], found[1, i], found[2, i] = value, slope, curvature
 
 
 @lru_cache(maxsize=8)
@@ -84,7 +122,7 @@ def read_eam(path: Path, smooth: bool = False) -> EamPotential:
             masses.append(float(blocks.line().split()[1]))
             embedding.append(_as_lammps(d_rho, blocks.take(n_rho)))
             columns = [spline(d_r, blocks.take(n_r)) for _ in (elements if per_pair else [0])]
-            density.append(tuple(columns if per_pair else columns * len(elements)))
+            density += columns if per_pair else columns * len(elements)
         pair: list[list[Any]] = [[None] * len(elements) for _ in elements]
         for a in range(len(elements)):
             for b in range(a + 1):
@@ -94,7 +132,12 @@ def read_eam(path: Path, smooth: bool = False) -> EamPotential:
     except (IndexError, ValueError) as error:
         raise DataError(f"{path} is no eam.fs or eam.alloy file: {error}") from error
     return EamPotential(
-        elements, tuple(masses), cutoff, tuple(embedding), tuple(density), tuple(tuple(row) for row in pair)
+        elements,
+        tuple(masses),
+        cutoff,
+        Tables.of(embedding),
+        Tables.of(density),
+        Tables.of([spline for row in pair for spline in row]),
     )
 
 
@@ -113,7 +156,8 @@ def _smoothed(spacing: float, values: Float) -> Any:
     pieces = max(int(r[-1] / KNOT_SPACING), 1)
     inner = np.linspace(0, r[-1], pieces + 1)[1:-1]
     knots = np.concatenate([np.zeros(6), inner, np.full(6, r[-1])])
-    return PPoly.from_spline(make_lsq_spline(r, values, knots, k=5))
+    spline = PPoly.from_spline(make_lsq_spline(r, values, knots, k=5))
+    return PPoly(spline.c[:, 5:-5], spline.x[5:-5])  # without the empty pieces of repeated knots
 
 
 class _Blocks:
@@ -257,8 +301,27 @@ class EamState:
         bonds = Bonds(self.bonds.first, self.bonds.second, vector, self.bonds.starts)
         return _evaluate(self.potential, self.kinds, bonds)
 
+    def stress_rate(self, rate: Float) -> Float:
+        """(n, 3, 3) eV: derivative of :attr:`stress` where bond vectors change by ``rate`` (n_bonds, 3)."""
+        along, transverse = self._tension_rate(rate)
+        vector = self.bonds.vector
+        # d(slope / r) v v + slope / r (rate v + v rate)
+        outer = 0.5 * along / self.distance
+        found = np.zeros((self.n_atoms, 3, 3))
+        for a in range(3):
+            for b in range(a, 3):
+                value = outer * vector[:, a] * vector[:, b]
+                value += 0.5 * transverse * (rate[:, a] * vector[:, b] + vector[:, a] * rate[:, b])
+                found[:, a, b] = found[:, b, a] = self.per_atom(value)
+        return found
+
     def force_rate(self, rate: Float) -> Float:
         """(n, 3) eV/Å: derivative of the forces where bond vectors change by ``rate`` (n_bonds, 3)."""
+        along, transverse = self._tension_rate(rate)
+        return self.scatter(along[:, None] * self.direction + transverse[:, None] * rate)
+
+    def _tension_rate(self, rate: Float) -> tuple[Float, Float]:
+        """Change of each bond's tension less that of a bond that only turns; slope over length."""
         n, first, second = self.n_atoms, self.bonds.first, self.bonds.second
         stretch = (self.direction * rate).sum(axis=1)
         density = np.bincount(first, self.at_first * stretch, n)
@@ -267,7 +330,7 @@ class EamState:
         transverse = self.slope / self.distance
         along = (self.curvature - transverse) * stretch
         along += self.at_first * embedding[first] + self.at_second * embedding[second]
-        return self.scatter(along[:, None] * self.direction + transverse[:, None] * rate)
+        return along, transverse
 
 
 def eam_state(potential: EamPotential, positions: Float, cell: Float, kinds: Int) -> EamState:
@@ -292,17 +355,9 @@ def _evaluate(potential: EamPotential, kinds: Int, bonds: Bonds) -> EamState:
         raise DataError(f"atoms {first[k] + 1} and {second[k] + 1} are in one place")
     size = len(potential.elements)
     which = kinds[first] * size + kinds[second]
-    pair, at_first, at_second = (np.zeros((3, len(distance))) for _ in range(3))
-    for a in range(size):
-        for b in range(size):
-            chosen = np.flatnonzero(which == a * size + b)
-            r = distance[chosen]
-            for order in range(3):
-                pair[order, chosen] = potential.pair[a][b](r, order)
-                at_first[order, chosen] = potential.density[b][a](r, order)
-                at_second[order, chosen] = (
-                    at_first[order, chosen] if a == b else potential.density[a][b](r, order)
-                )
+    other_way = kinds[second] * size + kinds[first]
+    pair = potential.pair(which, distance)
+    at_second, at_first = potential.density(which, distance), potential.density(other_way, distance)
     density = np.bincount(first, at_first[0], n) + np.bincount(second, at_second[0], n)
     embedding = _embedding(potential, kinds, density)
     phi = pair[0] / distance
@@ -319,14 +374,10 @@ def _evaluate(potential: EamPotential, kinds: Int, bonds: Bonds) -> EamState:
 
 def _embedding(potential: EamPotential, kinds: Int, density: Float) -> NDArray[np.float64]:
     """(3, n): F, F' and F'' at each atom; beyond the table F goes on as a straight line."""
-    found = np.zeros((3, len(kinds)))
-    for a, spline in enumerate(potential.embedding):
-        chosen = np.flatnonzero(kinds == a)
-        last = float(spline.x[-1])
-        inside = np.minimum(density[chosen], last)
-        for order in range(3):
-            found[order, chosen] = spline(inside, order)
-        beyond = density[chosen] > last
-        found[0, chosen] += np.where(beyond, (density[chosen] - last) * found[1, chosen], 0.0)
-        found[2, chosen] = np.where(beyond, 0.0, found[2, chosen])
+    tables = potential.embedding
+    last = tables.spacing * tables.coefficients.shape[1]
+    found = tables(kinds, np.minimum(density, last))
+    beyond = density > last
+    found[0] += np.where(beyond, (density - last) * found[1], 0.0)
+    found[2] = np.where(beyond, 0.0, found[2])
     return found

@@ -116,9 +116,7 @@ def forces_and_densities(  # type: ignore[no-untyped-def]
     moved, out: (n, 3, lanes). density: (n, lanes). packed: (n_bonds, 8): unit vector, curvature along
     and across the bond, density slopes at its first and second atom, unused. second: uint32.
     """
-    signature = types.void(
-        moved, out, density, packed, second, types.int64, types.int64, types.int64, lanes
-    )
+    signature = types.void(moved, out, density, packed, second, types.int64, types.int64, types.int64, lanes)
 
     def write(context, builder, signature, args):  # type: ignore[no-untyped-def]
         w = _Writer(context, builder, signature.args[0].dtype, signature.args[8].count)

@@ -29,7 +29,7 @@ EDGE = 1.3
 """the filter damps from this multiple of the highest eigenvalue wanted"""
 SPACE = 2.4
 """dimension of the Krylov space over the number of modes; raised until the residuals are small"""
-LARGEST_RESIDUAL = 1e-3
+LARGEST_RESIDUAL = 1e-4
 """of an accepted mode, over its eigenvalue; participation is then right to some 1e-6"""
 SMALL = 400
 """atoms up to which the matrix is simply diagonalised"""
@@ -81,7 +81,9 @@ def soft_modes(
     n = len(kinds)
     wanted = round(fraction * 3 * n)
     if not 1 <= wanted <= 3 * n - 3:
-        raise StudyError(f"{fraction:g} of the {3 * n} modes of {n} atoms are {wanted}; ask for 1 to {3 * n - 3}")
+        raise StudyError(
+            f"{fraction:g} of the {3 * n} modes of {n} atoms are {wanted}; ask for 1 to {3 * n - 3}"
+        )
     order = morton_order(positions, cell)
     state = eam_state(potential, np.asarray(positions)[order], cell, np.asarray(kinds)[order])
     hessian = Hessian(state, mass_weighted=True)

@@ -111,8 +111,8 @@ def shear_response(
         d2=d2,
         cross=cross,
         d2_second=d2_second,
-        modulus=np.stack([_stress_rate(state, path)[back] for path in paths]),
-        affine_modulus=np.stack([_stress_rate(state, rate)[back] for rate in affine]),
+        modulus=np.stack([state.stress_rate(path)[back] for path in paths]),
+        affine_modulus=np.stack([state.stress_rate(rate)[back] for rate in affine]),
     )
 
 
@@ -127,13 +127,6 @@ def _force_bend(state: EamState, path: Float) -> Float:
     ahead, behind = state.at(vector + STEP * path).forces, state.at(vector - STEP * path).forces
     bend: Float = (ahead + behind - 2 * state.forces) / STEP**2
     return bend
-
-
-def _stress_rate(state: EamState, path: Float) -> Float:
-    """(n, 3, 3) eV: derivative of stress times volume along the path."""
-    vector = state.bonds.vector
-    rate: Float = (state.at(vector + STEP * path).stress - state.at(vector - STEP * path).stress) / (2 * STEP)
-    return rate
 
 
 class _Solver:

@@ -145,7 +145,10 @@ def study_file(outsider: Outsider) -> Path:
         raise StudyError(f"{who} cannot be found ({type(error).__name__}: {error})") from error
     if spec is None:
         raise StudyError(f"{who} cannot be found: there is no module {outsider.module!r}")
-    folders = [*(spec.submodule_search_locations or ()), *([str(Path(spec.origin).parent)] if spec.origin else ())]
+    folders = [
+        *(spec.submodule_search_locations or ()),
+        *([str(Path(spec.origin).parent)] if spec.origin else ()),
+    ]
     for folder in folders:
         path = Path(folder) / outsider.attribute
         if path.is_file():
