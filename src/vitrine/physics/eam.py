@@ -216,6 +216,11 @@ def bonds_within(positions: Float, cell: Float, cutoff: float) -> Bonds:
     return Bonds(first, second, vector, starts.astype(np.int64))
 
 
+def sums_at(index: Int, value: Float, n: int) -> Float:
+    """(n,) float64: sums of the values (m,) at each index (m,)."""
+    return np.asarray(np.bincount(index, value, n), dtype=np.float64)
+
+
 def morton_order(positions: Float, cell: Float) -> Int:
     """(n,) int64: atoms along a space-filling curve, so that neighbours are near in memory."""
     bits = 5
@@ -284,8 +289,7 @@ class EamState:
     def per_atom(self, value: Float) -> Float:
         """(n,) sum of a bond's value over both its atoms."""
         n = self.n_atoms
-        total: Float = np.bincount(self.bonds.first, value, n) + np.bincount(self.bonds.second, value, n)
-        return total
+        return sums_at(self.bonds.first, value, n) + sums_at(self.bonds.second, value, n)
 
     def scatter(self, vector: Float) -> Float:
         """(n, 3): each bond's vector added to its first atom and taken from its second."""
@@ -358,7 +362,7 @@ def _evaluate(potential: EamPotential, kinds: Int, bonds: Bonds) -> EamState:
     other_way = kinds[second] * size + kinds[first]
     pair = potential.pair(which, distance)
     at_second, at_first = potential.density(which, distance), potential.density(other_way, distance)
-    density = np.bincount(first, at_first[0], n) + np.bincount(second, at_second[0], n)
+    density = sums_at(first, at_first[0], n) + sums_at(second, at_second[0], n)
     embedding = _embedding(potential, kinds, density)
     phi = pair[0] / distance
     phi1 = (pair[1] - phi) / distance

@@ -59,9 +59,8 @@ class Hessian:
         arrays = self._single if block.dtype == np.float32 else self._double
         assert arrays is not None
         lanes = (0,) * block.shape[2]
-        found: NDArray[Any] = _product(
-            np.ascontiguousarray(block), self._starts, self._second, *arrays, lanes
-        )
+        product: Any = _product
+        found: NDArray[Any] = product(np.ascontiguousarray(block), self._starts, self._second, *arrays, lanes)
         return found
 
     def columns(self, vectors: Float) -> Float:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
+intrinsic: Any = extending.intrinsic
 _INDEX = ir.IntType(64)
 _FAST = ("fast",)
 
@@ -83,7 +83,8 @@ class _Writer:
 
     def registers(self, pointers: list[Any]) -> list[Any]:
         """Copies of rows that stay in registers during a loop."""
-        copies = [cgutils.alloca_once(self.builder, self.vector) for _ in pointers]
+        reserve: Any = cgutils.alloca_once
+        copies = [reserve(self.builder, self.vector) for _ in pointers]
         for copy, pointer in zip(copies, pointers, strict=True):
             self.builder.store(self.load(pointer), copy)
         return copies

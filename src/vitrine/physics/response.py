@@ -22,7 +22,7 @@ import numpy as np
 
 from vitrine.errors import DataError, RunError
 from vitrine.physics.d2min import CUTOFF
-from vitrine.physics.eam import EamPotential, EamState, eam_state, morton_order
+from vitrine.physics.eam import EamPotential, EamState, eam_state, morton_order, sums_at
 from vitrine.physics.hessian import Hessian
 from vitrine.samples import Float, Int
 
@@ -203,7 +203,6 @@ class _D2Forms:
 
         def form(a: list[Float], b: list[Float]) -> Float:
             at_first, at_second = ((x * y).sum(axis=1) for x, y in zip(a, b, strict=True))
-            total: Float = np.bincount(self._first, at_first, self._n)
-            return total + np.bincount(self._second, at_second, self._n)
+            return sums_at(self._first, at_first, self._n) + sums_at(self._second, at_second, self._n)
 
         return form(rests[0], rests[0]), 2 * form(rests[0], rests[1]), form(rests[1], rests[1])
