@@ -1,9 +1,10 @@
 """Passes over the bonds of atoms with vectors of lanes, written as vector instructions.
 
-The compiler cannot see that an atom's rows and its neighbours' do not overlap, so it leaves plain
-loops over the lanes scalar: these passes are six times faster. All arrays are contiguous; a *row* is
-``lanes`` numbers. The number of lanes is the length of the tuple ``lanes`` (its type, so that it
-is known when this is compiled).
+:class:`Writer` writes them; other hot loops over rows of lanes may use it. The compiler cannot see
+that an atom's rows and its neighbours' do not overlap, so it leaves plain loops over the lanes
+scalar: these passes are six times faster. All arrays are contiguous; a *row* is ``lanes`` numbers.
+The number of lanes is the length of the tuple ``lanes`` (its type, so that it is known when this is
+compiled).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _INDEX = ir.IntType(64)
 _FAST = ("fast",)
 
 
-class _Writer:
+class Writer:
     """Writes vector arithmetic on rows of lanes."""
 
     def __init__(self, context: Any, builder: Any, dtype: Any, lanes: int) -> None:
@@ -35,12 +36,7 @@ class _Writer:
 
     def number(self, base: Any, index: Any) -> Any:
         """One number of an array, in all lanes."""
-        b = self.builder
-        value = b.load(b.gep(base, [index], source_etype=self.scalar), typ=self.scalar)
-        nothing = ir.Constant(self.vector, ir.Undefined)
-        first = b.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
-        return b.shuffle_vector(first, nothing, zeros)
+        return self.spread(self.builder.load(self.place(base, index), typ=self.scalar))
 
     def row(self, base: Any, number: Any) -> Any:
         """Where a row starts."""
@@ -59,6 +55,26 @@ class _Writer:
     def increase(self, pointer: Any, value: Any) -> None:
         """Add to a row."""
         self.store(self.add(self.load(pointer), value), pointer)
+
+    def total(self, value: Any) -> Any:
+        """Sum over the lanes, a number."""
+        name = f"llvm.vector.reduce.fadd.v{self.lanes}f{32 if self.scalar == ir.FloatType() else 64}"
+        kind = ir.FunctionType(self.scalar, [self.scalar, self.vector])
+        declare: Any = cgutils.get_or_insert_function
+        reduce = declare(self.builder.module, kind, name)
+        return self.builder.call(reduce, [ir.Constant(self.scalar, 0.0), value], fastmath=_FAST)
+
+    def spread(self, value: Any) -> Any:
+        """A number in all lanes."""
+        b = self.builder
+        nothing = ir.Constant(self.vector, ir.Undefined)
+        first = b.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
+        return b.shuffle_vector(first, nothing, zeros)
+
+    def place(self, base: Any, index: Any) -> Any:
+        """Where a number of an array is."""
+        return self.builder.gep(base, [index], source_etype=self.scalar)
 
     def add(self, *values: Any) -> Any:
         """Sum."""
@@ -103,7 +119,8 @@ class _Writer:
             body(j, lambda k: self.number(packed, b.add(first, self.index(k))))
 
 
-def _pointers(context: Any, builder: Any, signature: Any, args: Any, count: int) -> list[Any]:
+def pointers_of(context: Any, builder: Any, signature: Any, args: Any, count: int) -> list[Any]:
+    """Where the data of the first arguments, arrays, start."""
     pairs = zip(signature.args[:count], args[:count], strict=True)
     return [context.make_array(kind)(context, builder, value).data for kind, value in pairs]
 
@@ -120,8 +137,8 @@ def forces_and_densities(  # type: ignore[no-untyped-def]
     signature = types.void(moved, out, density, packed, second, types.int64, types.int64, types.int64, lanes)
 
     def write(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        w = _Writer(context, builder, signature.args[0].dtype, signature.args[8].count)
-        moved, out, density, packed, second = _pointers(context, builder, signature, args, 5)
+        w = Writer(context, builder, signature.args[0].dtype, signature.args[8].count)
+        moved, out, density, packed, second = pointers_of(context, builder, signature, args, 5)
         atom, begin, end = args[5:8]
         own = [w.load(pointer) for pointer in w.three(moved, atom)]
         targets = [*w.three(out, atom), w.row(density, atom)]
@@ -153,8 +170,8 @@ def forces_of_densities(typing, out, density, packed, second, atom, begin, end, 
     signature = types.void(out, density, packed, second, types.int64, types.int64, types.int64, lanes)
 
     def write(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        w = _Writer(context, builder, signature.args[0].dtype, signature.args[7].count)
-        out, density, packed, second = _pointers(context, builder, signature, args, 4)
+        w = Writer(context, builder, signature.args[0].dtype, signature.args[7].count)
+        out, density, packed, second = pointers_of(context, builder, signature, args, 4)
         atom, begin, end = args[4:7]
         own = w.load(w.row(density, atom))
         targets = w.three(out, atom)
