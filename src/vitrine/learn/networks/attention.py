@@ -36,7 +36,7 @@ class AttentionNetwork(nn.Module):
 
 
 def neighbour_rows(edge_index: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Edges (neighbour, centre) as compressed rows, (n + 1,) starts and neighbours; each node leads its row."""
+    """Edges (neighbour, centre) as rows: (n + 1,) starts and neighbours; each node leads its row."""
     neighbour, centre = edge_index[:, edge_index[0] != edge_index[1]]
     own = torch.arange(n, device=edge_index.device)
     centres = torch.cat([own, centre])

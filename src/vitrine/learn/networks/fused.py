@@ -125,7 +125,8 @@ def _sum_rows(  # type: ignore[no-untyped-def]
         rows, weight, neighbours, out = pointers_of(context, builder, signature, args, 4)
         node, first, last = args[4:7]
         zero = ir.Constant(w.vector, [0.0] * lanes)
-        sums = [cgutils.alloca_once(builder, w.vector) for _ in range(heads)]
+        reserve: Any = cgutils.alloca_once
+        sums = [reserve(builder, w.vector) for _ in range(heads)]
         for register in sums:
             builder.store(zero, register)
         with cgutils.for_range_slice(builder, first, last, w.index(1)) as (edge, _):
