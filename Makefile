@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test install lint slow screenshots clean
+.PHONY: demo test install lint docs slow screenshots clean
 
 install: $(VENV)/.installed
 
@@ -21,11 +21,14 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+docs: install
+	$(BIN)/sphinx-build -E -W --keep-going -n -q -b html -d docs/_build/doctrees docs docs/_build/html
+
+test: lint docs
 	$(BIN)/pytest -rs
 
 slow: install
 	$(BIN)/pytest -rs -m "slow or physical"
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) docs/_build .mypy_cache .ruff_cache .pytest_cache

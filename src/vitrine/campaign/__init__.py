@@ -1,0 +1,1 @@
+"""Many independent tasks on Dask or in this process, and the store of what is finished."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import CancelledError
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,21 +16,29 @@ from typing import TYPE_CHECKING, Any, Self
 from vitrine.campaign.cluster import Cluster
 from vitrine.campaign.execute import Order, execute
 from vitrine.campaign.progress import ProgressDisplay
+from vitrine.campaign.slurm import Site
 from vitrine.campaign.store import Store
-from vitrine.errors import InputError
+from vitrine.campaign.watch import GIB, STALL, Watch
+from vitrine.errors import InputError, RunError, StoreError
 from vitrine.tasks import Outcome, Task
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 POLL = 0.2
-"""seconds between two looks at what is finished"""
+"""most seconds between two looks at what is finished"""
+QUICK = 0.01
+"""seconds between two looks while tasks finish one after the other"""
 LOOK = 1.0
 """seconds between two looks at how far running tasks are"""
+FETCH = 500
+"""outcomes that are fetched at once"""
 FETCH_TIMEOUT = 5.0
-"""seconds to wait for the outcome of a finished task, before looking at the others again"""
+"""seconds to wait for outcomes of finished tasks, before looking at the others again"""
 SPOKEN = 20
 """failures that are told one by one"""
+SENT = 5
+"""times that a task is sent to a cluster that lets it go, before it counts as failed"""
 
 
 class Campaign:
@@ -40,25 +51,46 @@ class Campaign:
     scheduler: address of a running Dask scheduler (``tcp://host:8786``), whose workers see the
         folder of the store; overrides ``workers``.
     console: where progress is shown; None is silent.
+    stall: seconds without a word of progress after which a task on a worker is taken to hang; the
+        worker is ended and the task tried once more.
+    memory: GiB that all local workers may use together, by default 90 % of what this machine (or
+        its control group) has; of more, the largest is ended and its task tried again.
+    slurm: jobs of a batch system whose workers do the work; overrides ``workers``.
 
     Raises
     ------
-    InputError: a negative number of workers, or no scheduler at the address.
-    DataError: the store cannot be written to.
+    InputError: a wrong number, or no scheduler at the address.
+    StoreError: the store cannot be written to.
     """
 
     def __init__(
-        self, root: Path, workers: int = 0, scheduler: str | None = None, console: Console | None = None
+        self,
+        root: Path,
+        workers: int = 0,
+        scheduler: str | None = None,
+        console: Console | None = None,
+        stall: float | None = None,
+        memory: float | None = None,
+        slurm: Site | None = None,
     ) -> None:
         if workers < 0:
             raise InputError(f"--workers must be 0 (this process) or more, not {workers}")
+        for name, value, unit in (("stall", stall, "seconds"), ("memory", memory, "GiB")):
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"--{name}: expected {unit} above 0, not {value:g}")
         self.store = Store(root)
         self._name = uuid.uuid4().hex
         self._workers = workers
         self._scheduler = scheduler
+        self._slurm = slurm
         self._console = console
+        self._stall = STALL if stall is None else stall
+        self._memory = None if memory is None else memory * GIB
         self._cluster: Cluster | None = None
+        self._watch: Watch | None = None
         self._orders: dict[str, Order] = {}
+        self._needs: dict[str, list[str]] = {}
+        self._sent: Counter[str] = Counter()
         self._pending: dict[str, Any] = {}
         """key -> future, of tasks on the cluster whose outcome is not known yet"""
         self._outcomes: dict[str, Outcome] = {}
@@ -66,17 +98,25 @@ class Campaign:
 
     def __enter__(self) -> Self:
         self.store.check_writable()
-        if self._scheduler is not None or self._workers > 0:
-            self._cluster = Cluster(self._workers, self._scheduler)
-            if self._scheduler is not None and not self._cluster.workers:
-                self._say(f"{self._scheduler} has no workers yet; waiting for the first")
+        if self._scheduler is not None or self._slurm is not None or self._workers > 0:
+            self._cluster = Cluster(self._workers, self._scheduler, self.store.root, self._slurm)
+            self._say_notes(self._cluster)
+            if self._cluster.pids:
+                self._watch = Watch(
+                    self.store.underway, self._name, self._own_pids, self._stall, self._memory
+                ).__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._watch is not None:
+            self._watch.__exit__()
         if self._cluster is not None:
             self._cluster.close()
+
+    def _own_pids(self) -> list[int]:
+        return [] if self._cluster is None else self._cluster.pids
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -99,18 +139,24 @@ class Campaign:
         for task in _with_needs(tasks):
             if task.key in self._pending or task.key in self._outcomes:
                 continue
-            order = self._orders[task.key] = Order.of(task)
-            needs = [self._outcomes.get(need.key) or self._pending[need.key] for need in task.needs]
-            # a name of our own: equal tasks of two commands must not become one Dask task
-            self._pending[task.key] = self._cluster.client.submit(
-                execute,
-                order,
-                str(self.store.root),
-                *needs,
-                campaign=self._name,
-                key=f"{task.kind}-{task.key[:16]}-{self._name[:8]}",
-                pure=False,
-            )
+            self._orders[task.key] = Order.of(task)
+            self._needs[task.key] = [need.key for need in task.needs]
+            self._send(self._cluster, task.key)
+
+    def _send(self, cluster: Cluster, key: str) -> None:
+        order = self._orders[key]
+        needs = [self._outcomes.get(need) or self._pending[need] for need in self._needs[key]]
+        self._sent[key] += 1
+        # a name of our own: equal tasks of two commands must not become one Dask task
+        self._pending[key] = cluster.submit(
+            # workers of our own are watched from here
+            partial(execute, stall=None if self._watch is not None else self._stall),
+            order,
+            str(self.store.root),
+            *needs,
+            campaign=self._name,
+            key=f"{order.kind}-{key[:16]}-{self._name[:8]}-{self._sent[key]}",
+        )
 
     def compute(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Run tasks and return their outcomes in order. What failed has no folder but an error."""
@@ -137,7 +183,13 @@ class Campaign:
         self._pending.pop(task.key, None)
         progress = None if display is None else lambda fraction: display.running({task.kind: fraction})
         needs = [self._outcomes[need.key] for need in task.needs]
-        self._record(execute(Order.of(task), str(self.store.root), *needs, progress=progress))
+
+        def waiting() -> None:
+            self._say(f"  {task.label} ({task.kind}): another command works on it; waiting for that")
+
+        self._record(
+            execute(Order.of(task), str(self.store.root), *needs, progress=progress, waiting=waiting)
+        )
 
     def _wait(self, cluster: Cluster, wanted: Sequence[str], display: ProgressDisplay) -> None:
         """Until the wanted tasks have ended; shows also what else runs on the cluster."""
@@ -145,8 +197,10 @@ class Campaign:
             display.expect(order.kind, key in self._outcomes)
         left = {key for key in wanted if key not in self._outcomes}
         looked = time.monotonic()
+        pause = QUICK
         while True:
-            for key in self._poll():
+            ended = self._poll(cluster)
+            for key in ended:
                 display.finish(self._orders[key].kind)
                 left.discard(key)
             if not left:
@@ -155,48 +209,95 @@ class Campaign:
                 display.running(self._running())
                 looked = time.monotonic()
             cluster.repair()
-            time.sleep(POLL)
+            self._say_notes(cluster)
+            self._tell_what_was_ended()
+            pause = QUICK if ended else min(2 * pause, POLL)
+            time.sleep(pause)
+
+    def _say_notes(self, cluster: Cluster) -> None:
+        for words in cluster.notes():
+            self._say(words)
+
+    def _tell_what_was_ended(self) -> None:
+        for key, why in () if self._watch is None else self._watch.said():
+            order = None if key is None else self._orders.get(key)
+            what = "an idle worker" if order is None else f"{order.label} ({order.kind})"
+            self._say(f"  {what}: {why}; its process was ended")
 
     def _running(self) -> dict[str, float]:
         """Finished fractions of running tasks, summed by kind."""
         sums: dict[str, float] = {}
-        for key, fraction in self.store.running().items():
+        for key, fraction in self.store.underway.running().items():
             if key in self._pending:
                 kind = self._orders[key].kind
                 sums[kind] = sums.get(kind, 0.0) + fraction
         return sums
 
-    def _poll(self) -> list[str]:
-        """Record what has ended since the last look; its keys."""
-        ended = [key for key, future in self._pending.items() if future.done()]
-        recorded = []
-        for key in ended:
-            outcome = self._fetch(key)
-            if outcome is not None:
-                self._record(outcome)
-                del self._pending[key]
-                recorded.append(key)
-        return recorded
+    def _poll(self, cluster: Cluster) -> list[str]:
+        """Record what has ended since the last look; its keys.
 
-    def _fetch(self, key: str) -> Outcome | None:
-        """Outcome of a task that has ended; None if there is none after all."""
+        Raises
+        ------
+        RunError: the scheduler is gone. StoreError: the store cannot be written to.
+        """
+        if cluster.client.status == "closed":
+            raise RunError(
+                f"the Dask scheduler at {self._scheduler} went away; what is finished is kept: "
+                "start it again, and the same command continues"
+            )
+        if cluster.client.status != "running":
+            return []  # looking for the scheduler, which has lost all tasks if it was replaced
+        ended = [(key, future.status) for key, future in self._pending.items() if future.done()]
+        outcomes = self._fetch(cluster, [key for key, status in ended if status == "finished"][:FETCH])
+        for key, status in ended:
+            # a lost one's worker died before it told, and another makes or finds it again
+            if status not in {"finished", "lost", "pending"}:
+                outcome = self._failed(cluster, key)
+                if outcome is not None:
+                    outcomes[key] = outcome
+        for key, outcome in outcomes.items():
+            self._record(outcome)
+            del self._pending[key]
+        return list(outcomes)
+
+    def _fetch(self, cluster: Cluster, keys: Sequence[str]) -> dict[str, Outcome]:
+        """Outcomes of finished tasks, but for those whose worker dies meanwhile."""
+        if not keys:
+            return {}
+        futures = {key: self._pending[key] for key in keys}
+
+        async def gather() -> dict[str, Outcome | None]:
+            found: dict[str, Outcome | None] = await cluster.client.gather(
+                futures, errors="skip", asynchronous=True
+            )
+            return found
+
+        try:
+            # `gather` alone may wait for ever
+            found = cluster.client.sync(gather, callback_timeout=FETCH_TIMEOUT)
+        except (TimeoutError, OSError, CancelledError):
+            return {}
+        return {key: outcome for key, outcome in found.items() if outcome is not None}
+
+    def _failed(self, cluster: Cluster, key: str) -> Outcome | None:
+        """Outcome of a task that no worker brought to an end; None if it is sent once more."""
         from distributed import KilledWorker
 
         future, order = self._pending[key], self._orders[key]
         try:
-            if future.status == "finished":
-                outcome: Outcome = future.result(timeout=FETCH_TIMEOUT)
-                return outcome
-            if future.status in {"lost", "pending"}:
-                return None  # its worker died before it told, and another makes or finds it again
-            if future.status != "error":
-                return order.failed(f"the cluster let it go ({future.status})")
-            error = future.exception(timeout=FETCH_TIMEOUT)
+            error = future.exception(timeout=FETCH_TIMEOUT) if future.status == "error" else None
         except (TimeoutError, OSError, CancelledError, KilledWorker):
             return None  # its status has changed meanwhile
-        if isinstance(error, KilledWorker):
-            return order.failed("its workers were lost again and again")
-        return order.failed(f"could not run on its worker: {type(error).__name__}: {error}")
+        if isinstance(error, StoreError):
+            raise error
+        if error is not None and not isinstance(error, KilledWorker):
+            return order.failed(f"could not run on its worker: {type(error).__name__}: {error}")
+        # a scheduler not of our own blames tasks that only waited on a lost worker; attempts are counted
+        if self._sent[key] >= SENT:
+            why = future.status if error is None else "its workers were lost"
+            return order.failed(f"the cluster let it go {SENT} times ({why})")
+        self._send(cluster, key)
+        return None
 
     def _record(self, outcome: Outcome) -> None:
         self._outcomes[outcome.key] = outcome

@@ -6,7 +6,8 @@ Layout under the root::
     partial/abcdef.../           unfinished work of a task, continued by the next attempt
     locks/abcdef....lock         one lock per entry, so that two commands can share a store
     progress/abcdef...           finished fraction of a running task
-    attempts/abcdef...           campaign and number of an attempt that is under way or was killed
+    attempts/abcdef...           an attempt that is under way or was killed
+    index.jsonl                  a line per entry, for listing; never trusted without the entry
 """
 
 from __future__ import annotations
@@ -15,23 +16,30 @@ import contextlib
 import errno
 import json
 import os
-import re
 import shutil
+import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vitrine.errors import DataError
+from vitrine.campaign import index
+from vitrine.campaign.locks import UNKNOWN, hold
+from vitrine.campaign.underway import KEY, Underway
+from vitrine.errors import StoreError
 from vitrine.samples import hash_file
 
 MARKER = "entry.json"
+MARKER_FORMAT = 1
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 """Errors of the disk, not of the work."""
-_KEY = re.compile(r"[0-9a-f]{64}")
-_ADVICE = "set VITRINE_STORE or --store to a folder with room that you may write to"
+ADVICE = "set VITRINE_STORE or --store to a folder with room that you may write to"
+_ROOM = 65536
+"""bytes that are written to see whether there is room"""
+_OF_THE_SYSTEM = ".nfs"
+"""Files of this beginning are what a network file system keeps of removed ones."""
 
 
 @dataclass(frozen=True)
@@ -67,21 +75,24 @@ class Store:
     def __init__(self, root: Path) -> None:
         # workers of a cluster may have another working directory
         self.root = root.expanduser().absolute()
+        self.underway = Underway(self.root)
 
     def check_writable(self) -> None:
         """Make the root and write a file there.
 
         Raises
         ------
-        DataError: that is not possible.
+        StoreError: that is not possible.
         """
         self._make(self.root)
-        probe = self.root / f".probe-{os.getpid()}"
+        probe = self.root / f".probe-{os.getpid()}-{threading.get_ident()}"
         try:
-            probe.write_text("vitrine", encoding="utf-8")
-            probe.unlink()
+            probe.write_bytes(bytes(_ROOM))
         except OSError as error:
-            raise self._unwritable(error, self.root) from error
+            raise self.unwritable(error, self.root) from error
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
 
     def folder(self, key: str) -> Path:
         """Where the entry of this key is, or will be."""
@@ -96,19 +107,18 @@ class Store:
             meta = json.loads((folder / MARKER).read_text(encoding="utf-8"))
             if meta["key"] != key:
                 return None, "its marker belongs to another entry"
-            for name, (size, checksum) in meta["files"].items():
-                path = folder / name
-                if not path.is_file():
-                    return None, f"{name} is missing"
-                if path.stat().st_size != size or hash_file(path) != checksum:
-                    return None, f"the checksum of {name} is wrong"
+            if meta.get("format", MARKER_FORMAT) != MARKER_FORMAT:
+                return None, f"its marker has format {meta['format']}, not {MARKER_FORMAT}"
+            trouble = _compare(folder, meta["files"])
         except FileNotFoundError:
             return None, "its finished marker is missing"
         except (NotADirectoryError, IsADirectoryError):
             return None, "it is not a folder with a marker"
+        except OSError as error:
+            return None, f"it cannot be read ({error.strerror or error})"
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             return None, f"its marker cannot be read ({error})"
-        return folder, None
+        return (folder, None) if trouble is None else (None, trouble)
 
     def discard(self, key: str) -> None:
         """Remove an entry."""
@@ -117,6 +127,8 @@ class Store:
     def partial(self, key: str) -> Path:
         """Folder for the unfinished work of a task (made)."""
         path = self.root / "partial" / key
+        if path.is_symlink() or not path.is_dir():
+            _remove(path)  # something else in its place
         self._make(path)
         return path
 
@@ -129,11 +141,11 @@ class Store:
         partial = self.root / "partial" / key
         marker = partial / MARKER
         files = {
-            path.relative_to(partial).as_posix(): (path.stat().st_size, hash_file(path))
-            for path in sorted(partial.rglob("*"))
-            if path.is_file() and path != marker
+            name: ((partial / name).stat().st_size, hash_file(partial / name))
+            for name in sorted(_files(partial))
         }
         meta = {
+            "format": MARKER_FORMAT,
             "key": key,
             "kind": kind,
             "label": label,
@@ -142,15 +154,22 @@ class Store:
             "files": files,
         }
         marker.write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        told = marker.stat()
         final = self.folder(key)
         self._make(final.parent)
         _remove(final)
         partial.replace(final)
+        size = sum(size for size, _ in files.values())
+        index.append(self.root, key, index.Line(kind, label, size, told.st_size, told.st_mtime_ns))
         return final
 
     @contextmanager
-    def lock(self, key: str, wait: bool = True) -> Iterator[bool]:
+    def lock(self, key: str, wait: bool = True, waiting: Callable[[], None] | None = None) -> Iterator[bool]:
         """Hold the lock of an entry; the system releases it when the process dies.
+
+        Parameters
+        ----------
+        waiting: called once if another process holds it.
 
         Yields
         ------
@@ -158,73 +177,41 @@ class Store:
 
         Raises
         ------
-        DataError: there is no room for it, or the file system knows no locks.
+        StoreError: there is no room for it, or the file system knows no locks.
         """
-        from filelock import FileLock, Timeout
-
         folder = self.root / "locks"
         self._make(folder)
-        lock = FileLock(folder / f"{key}.lock", timeout=-1 if wait else 0)
-        try:
-            lock.acquire()
-        except Timeout:
-            yield False
-            return
-        except NotImplementedError as error:
-            raise DataError(f"the file system of {self.root} has no file locks; {_ADVICE}") from error
-        try:
-            yield True
-        finally:
-            lock.release()
-
-    def begin_attempt(self, key: str, campaign: str) -> int:
-        """Count an attempt at a task; attempts that :meth:`settle` saw the end of do not count."""
-        path = self.root / "attempts" / key
-        self._make(path.parent)
-        try:
-            name, _, count = path.read_text(encoding="utf-8").partition(" ")
-            number = 1 + int(count) if name == campaign else 1
-        except (FileNotFoundError, ValueError):
-            number = 1
-        path.write_text(f"{campaign} {number}", encoding="utf-8")
-        return number
-
-    def settle(self, key: str) -> None:
-        """Forget attempts and progress of a task that has ended, well or not."""
-        for folder in ("attempts", "progress"):
-            with contextlib.suppress(OSError):  # at worst a bar starts too far
-                (self.root / folder / key).unlink(missing_ok=True)
+        # what goes wrong inside is of the task and not of the lock
+        with contextlib.ExitStack() as stack:
+            try:
+                held = stack.enter_context(hold(folder / f"{key}.lock", wait, waiting))
+            except OSError as error:
+                if error.errno in UNKNOWN:
+                    words = f"the file system of {self.root} has no file locks; {ADVICE}"
+                    raise StoreError(words) from error
+                raise self.unwritable(error, folder) from error
+            yield held
 
     def report_progress(self, key: str, fraction: float) -> None:
         """Leave word of how far a running task is."""
-        folder = self.root / "progress"
-        temporary = folder / f"{key}.part"
-        with contextlib.suppress(OSError):  # a lost word of progress is no reason to lose the work
-            folder.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(f"{fraction:.4f}", encoding="utf-8")
-            temporary.replace(folder / key)
-
-    def running(self) -> dict[str, float]:
-        """How far tasks are that left word: key -> 0 to 1. Killed ones may be among them."""
-        found = {}
-        try:
-            for path in (self.root / "progress").iterdir():
-                if _KEY.fullmatch(path.name):
-                    with contextlib.suppress(OSError, ValueError):  # it may end just now
-                        found[path.name] = min(max(float(path.read_text(encoding="utf-8")), 0.0), 1.0)
-        except OSError:
-            return {}
-        return found
+        self.underway.report(key, fraction)
 
     def entries(self) -> Iterator[Entry]:
         """All finished entries (unchecked), in order of key."""
-        for marker in sorted((self.root / "entries").glob(f"*/*/{MARKER}")):
-            try:
-                meta = json.loads(marker.read_text(encoding="utf-8"))
-                size = sum(int(size) for size, _ in meta["files"].values())
-                yield Entry(str(meta["key"]), str(meta["kind"]), str(meta["label"]), marker.parent, size)
-            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                continue  # `prune` removes it
+        told = index.read(self.root)
+        fresh: dict[str, index.Line] = {}
+        for folder in _children(self.root / "entries"):
+            for key in _children(folder.path):
+                line = told.pop(key.name, None)
+                try:
+                    marker = os.stat(f"{key.path}/{MARKER}")  # noqa: PTH116 - paths are dear here
+                    if line is None or not line.fits(marker):
+                        line = fresh[key.name] = _read_marker(Path(key.path), marker)
+                except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                    continue  # `prune` removes it
+                yield Entry(key.name, line.kind, line.label, Path(key.path), line.size)
+        if len(fresh) > index.STALE:
+            index.write(self.root, {**index.read(self.root), **fresh})
 
     def prune(self) -> Counter[str]:
         """Remove unfinished work and broken entries; what a running command works on stays.
@@ -236,7 +223,7 @@ class Store:
         counts: Counter[str] = Counter()
         for path in sorted((self.root / "entries").glob("*/*")):
             key = path.name
-            if _KEY.fullmatch(key) and path == self.folder(key) and self.find(key)[0] is None:
+            if KEY.fullmatch(key) and path == self.folder(key) and self.find(key)[0] is None:
                 with self.lock(key, wait=False) as held:
                     if held and self.find(key)[0] is None:
                         self.discard(key)
@@ -246,18 +233,70 @@ class Store:
                 counts["unfinished" if held else "in use"] += 1
                 if held:
                     _remove(path)
-                    self.settle(path.name)
+        for key in self.underway.known():
+            with self.lock(key, wait=False) as held:
+                if held:
+                    self.underway.settle(key)
         return counts
 
     def _make(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise self._unwritable(error, folder) from error
+            raise self.unwritable(error, folder) from error
 
     @staticmethod
-    def _unwritable(error: OSError, folder: Path) -> DataError:
-        return DataError(f"cannot write to the store: {error.strerror or error} ({folder}); {_ADVICE}")
+    def unwritable(error: OSError, place: Path) -> StoreError:
+        """What to say when the store cannot be written to."""
+        return StoreError(
+            f"cannot write to the store: {error.strerror or error} ({error.filename or place}); {ADVICE}"
+        )
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Names of all files of an entry but its marker, relative to its folder."""
+    for place, _, names in os.walk(folder):
+        below = Path(place).relative_to(folder)
+        for name in names:
+            path = (below / name).as_posix()
+            if path != MARKER and not name.startswith(_OF_THE_SYSTEM):
+                yield path
+
+
+def _compare(folder: Path, files: dict[str, list[Any]]) -> str | None:
+    """What is wrong with the files of an entry, compared with those that its marker names."""
+    there = set(_files(folder))
+    missing = sorted(files.keys() - there)
+    if missing:
+        return f"{missing[0]} is missing"
+    foreign = sorted(there - files.keys())
+    if foreign:
+        return f"{foreign[0]} does not belong to it"
+    for name, (size, checksum) in files.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != size or hash_file(path) != checksum:
+            return f"the checksum of {name} is wrong"
+    return None
+
+
+def _read_marker(folder: Path, stat: os.stat_result) -> index.Line:
+    """What the list says of an entry, from its marker."""
+    meta = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    size = sum(int(size) for size, _ in meta["files"].values())
+    if meta["key"] != folder.name:
+        raise ValueError("the marker of another entry")
+    return index.Line(str(meta["kind"]), str(meta["label"]), size, stat.st_size, stat.st_mtime_ns)
+
+
+def _children(folder: str | Path) -> list[os.DirEntry[str]]:
+    """What is in a folder, in order of name; nothing if there is no folder."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _remove(path: Path) -> None:

@@ -11,12 +11,18 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from vitrine.processes import die_with_parent
 
 TIMEOUT = 60.0
 """seconds to wait for the scheduler"""
+
+
+FIRST_TO_GO = 800
+"""of 1000: when memory runs out, the system takes workers and their engines before the command"""
 
 
 async def serve(scheduler: str) -> None:
@@ -36,6 +42,8 @@ def main() -> None:
     # of this process inherit that: else their death would look like a failure of the task.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
+    with suppress(OSError):  # not Linux, or not allowed
+        Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO))
     orders = json.loads(sys.stdin.readline())
     sys.path[:] = orders["path"]
     code = 0

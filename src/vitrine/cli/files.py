@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 FIELDS = ("voronoi", "d2min")
+MOST_NEIGHBOURS = 10_000
+"""of an atom, in D2min"""
 TABLES = (".csv", ".csv.gz", ".parquet")
 
 
@@ -41,6 +43,8 @@ def targets(files: Sequence[Path], out: Path | None, suffix: str) -> list[Path]:
         be no such file.
     """
     folder = out is not None and (len(files) > 1 or out.is_dir())
+    if out is not None and folder and out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file; the answers to {len(files)} files need a folder")
     found: dict[Path, Path] = {}
     for path in files:
         stem = path.name.removesuffix(".gz") if path.name.endswith(".csv.gz") else path.name
@@ -109,18 +113,41 @@ def measure_files(
             raise InputError(f"--fields: no field {field!r}{did_you_mean(field, FIELDS)}")
     if not 0 < cutoff < math.inf:
         raise InputError(f"--cutoff: expected a length in Å, not {cutoff:g}")
+    _check_elements(elements)
     places = targets(files, out, "-measured.extxyz")
     from vitrine.measure.fields import measure_frames
     from vitrine.physics.configurations import read_configurations
 
     for path, place in zip(files, places, strict=True):
         frames = read_configurations(path, elements)
+        if "d2min" in fields:
+            _check_cutoff(frames, cutoff, path)
         measure_frames(frames, fields, cutoff, str(path))
         _write(place, frames)
 
 
+def _check_elements(elements: Sequence[str] | None) -> None:
+    if elements is not None and not elements:
+        raise InputError("--elements: name the symbols of the atom types in order, for example Cu,Zr")
+
+
+def _check_cutoff(frames: Sequence[Atoms], cutoff: float, path: Path) -> None:
+    """A slip in the unit would fill the memory."""
+    for atoms in frames:
+        neighbours = 4.19 * cutoff**3 * len(atoms) / float(abs(atoms.cell.volume))
+        if neighbours > MOST_NEIGHBOURS:
+            raise InputError(
+                f"--cutoff: {cutoff:g} Å gives each atom of {path} about {neighbours:.0g} neighbours, and at "
+                f"most {MOST_NEIGHBOURS:,} are taken; a few Å are usual"
+            )
+
+
 def predict_files(
-    model: Path, files: Sequence[Path], options: PredictOptions, out: Path | None, store: Path | None
+    model: str | Path,
+    files: Sequence[Path],
+    options: PredictOptions,
+    out: Path | None,
+    store: Path | None,
 ) -> None:
     """Predict every file with a stored model."""
     from vitrine.campaign.campaign import Campaign
@@ -132,7 +159,10 @@ def predict_files(
         if direction not in DIRECTIONS:
             known = did_you_mean(direction, DIRECTIONS)
             raise InputError(f"--direction: no shear direction {direction!r}{known}")
+    _check_elements(options.elements)
     loaded = load_model(model)
+    if not loaded.verified:
+        typer.echo(f"note: {loaded.folder} was written in format 1, without checksums", err=True)
     of_tables = getattr(loaded.representation, "takes", "") == "formulas"
     for path in files:
         if path.name.lower().endswith(TABLES) != of_tables:

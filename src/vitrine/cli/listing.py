@@ -11,13 +11,15 @@ from vitrine.errors import DataError, VitrineError
 
 
 def print_list() -> None:
-    """Studies, scales, and the parts of every stage."""
+    """Studies, scales, and the parts of every stage; those of other packages with the package."""
     from vitrine.study import shelf
-    from vitrine.study.spec import SCALES, preset_names, read_study
+    from vitrine.study.spec import SCALES, preset_names, presets_of_others
 
+    studies, refused = presets_of_others()
     typer.echo("studies")
     for name in preset_names():
-        typer.echo(f"  {name:<22} {read_study(name)[0]['title']}")
+        package = studies[name].package if name in studies else None
+        typer.echo(_line(name, _title(name), package))
     typer.echo("scales\n  " + ", ".join(SCALES))
     for stage in shelf.STAGES:
         if stage == "claim":
@@ -26,9 +28,31 @@ def print_list() -> None:
         for kind in sorted(shelf.kinds(stage)):
             try:
                 summary = shelf.part_class(stage, kind).summary
-            except VitrineError as error:  # a part of another package
-                summary = str(error).splitlines()[0]
-            typer.echo(f"  {kind:<22} {summary}")
+            except VitrineError as error:  # it names the package
+                typer.echo(_line(kind, str(error).splitlines()[0], None))
+            else:
+                typer.echo(_line(kind, summary, shelf.package_of(stage, kind)))
+    refused = [*refused, *shelf.refused()]
+    if refused:
+        typer.echo("left out")
+    for outsider in refused:
+        typer.echo(_line(outsider.name, outsider.trouble or "", outsider.package))
+
+
+def _line(name: str, words: str, package: str | None) -> str:
+    return f"  {name:<22} {words}" + ("" if package is None else f"  [{package}]")
+
+
+def _title(study: str) -> str:
+    """Title of a study; of a broken one of another package what is wrong with it."""
+    from vitrine.study.spec import read_study
+
+    try:
+        return str(read_study(study)[0]["title"])
+    except KeyError:
+        return "(without title)"
+    except VitrineError as error:
+        return str(error).splitlines()[0]
 
 
 def print_store(root: Path | None, total_only: bool = False) -> None:

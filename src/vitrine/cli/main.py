@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -10,10 +11,12 @@ from typing import Annotated, Any, Optional
 import typer
 import typer.core
 
+from vitrine.cli.sharing import MODEL, pull, push
 from vitrine.cli.simulate import SimulateGroup
 from vitrine.errors import InputError, VitrineError
 
-_OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+_OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class Interrupted(VitrineError):
@@ -30,9 +33,17 @@ class _Commands(typer.core.TyperGroup):
             words = "interrupted; the same command continues where this one stopped"
             raise Interrupted(words) from None
         except OSError as error:
-            if error.errno not in _OF_THE_DISK:
+            if error.errno in _IN_THE_WAY and error.filename:
+                words = "give another name, or move away what is in its place"
+                raise InputError(f"{error.strerror}: {error.filename2 or error.filename}; {words}") from error
+            full = os.strerror(errno.ENOSPC) in str(error)  # HDF5 gives no number
+            if error.errno not in _OF_THE_DISK and not full:
                 raise
-            raise InputError(f"{error.strerror}: {error.filename or 'the disk'}") from error
+            words = os.strerror(errno.ENOSPC) if full else str(error.strerror)
+            raise InputError(
+                f"{words}: {error.filename or 'the disk that is written to'}; make room, or write elsewhere "
+                "(--out, --store): the same command then continues"
+            ) from error
 
 
 app = typer.Typer(
@@ -67,6 +78,16 @@ Workers = Annotated[
     typer.Option(
         "--workers", min=0, help="worker processes; 0 is this process [default: 0 at smoke, else 2]"
     ),
+]
+Stall = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option(
+        "--stall", metavar="SECONDS", help="end a worker whose task tells of no progress for so long [14400]"
+    ),
+]
+Memory = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option("--memory", metavar="GIB", help="for all local workers [90 % of the machine's]"),
 ]
 Sets = Annotated[
     Optional[list[str]],  # noqa: UP045
@@ -141,8 +162,14 @@ def run(
         Optional[str],  # noqa: UP045
         typer.Option("--scheduler", help="a running Dask scheduler, tcp://host:8786"),
     ] = None,
+    slurm: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--slurm", metavar="SITE.yaml", help="do the work in jobs of a batch system"),
+    ] = None,
     skip_bad: SkipBad = False,
     store: Store = None,
+    stall: Stall = None,
+    memory: Memory = None,
 ) -> None:
     """Run a study from source to report; what is finished already is reused."""
     from rich.console import Console
@@ -154,7 +181,18 @@ def run(
     folder = out or Path("runs") / f"{checked.study}-{checked.scale}"
     count = workers if workers is not None else (0 if checked.scale == "smoke" else 2)
     console = Console(file=sys.stdout)
-    face.run(checked, folder, workers=count, scheduler=scheduler, store=store, console=console)
+    options: dict[str, Any] = {"scheduler": scheduler, "store": store, "stall": stall, "memory": memory}
+    options |= {"slurm": slurm}
+    face.run(checked, folder, workers=count, console=console, **options)
+
+
+@app.command("slurm-script")
+def slurm_script(site: Annotated[Path, typer.Argument(help="site file, as for --slurm")]) -> None:
+    """Show the job script that --slurm submits; nothing is submitted."""
+    from vitrine.campaign.slurm import job_script
+    from vitrine.study.site import read_site
+
+    typer.echo(job_script(read_site(site)).rstrip("\n"))
 
 
 @app.command()
@@ -179,7 +217,7 @@ def measure(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="model folder, e.g. RUN/models/gat")],
+    model: Annotated[str, typer.Argument(help=MODEL)],
     files: Annotated[list[Path], typer.Argument(help="dumps, extxyz, ... or tables of formulas (.csv)")],
     direction: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -217,6 +255,10 @@ def predict(
         skip_bad=skip_bad,
     )
     predict_files(model, files, options, out, store)
+
+
+app.command()(push)
+app.command()(pull)
 
 
 @app.command()

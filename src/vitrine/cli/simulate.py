@@ -40,9 +40,28 @@ def _command(kind: str) -> Any:
     part = shelf.part_class("source", kind)
     fields = {name: field for name, field in part.model_fields.items() if name != "kind"}
 
-    def command(out: Path, workers: int, store: Path | None, **settings: str | None) -> None:
+    def command(
+        out: Path,
+        workers: int,
+        store: Path | None,
+        stall: float | None,
+        memory: float | None,
+        scheduler: str | None,
+        slurm: Path | None,
+        **settings: str | None,
+    ) -> None:
         given = {n: _value(n, fields[n], text) for n, text in settings.items() if text is not None}
-        _simulate(kind, given, out, workers, store)
+        campaign: dict[str, Any] = {
+            "workers": workers,
+            "stall": stall,
+            "memory": memory,
+            "scheduler": scheduler,
+        }
+        if slurm is not None:
+            from vitrine.study.site import read_site
+
+            campaign["slurm"] = read_site(slurm)
+        _simulate(kind, given, out, store, campaign)
 
     options: dict[str, tuple[Any, Any]] = {
         name: (
@@ -54,6 +73,22 @@ def _command(kind: str) -> Any:
         "out": (Path, typer.Option(..., "-o", "--out", help="file to write")),
         "workers": (int, typer.Option(2, "--workers", min=0, help="worker processes; 0 is this process")),
         "store": (Optional[Path], typer.Option(None, "--store", help="folder of the store")),  # noqa: UP045
+        "stall": (
+            Optional[float],  # noqa: UP045
+            typer.Option(None, "--stall", help="seconds without progress that end a worker [default: 14400]"),
+        ),
+        "memory": (
+            Optional[float],  # noqa: UP045
+            typer.Option(None, "--memory", help="GiB for all workers [default: 90 % of the machine's]"),
+        ),
+        "scheduler": (
+            Optional[str],  # noqa: UP045
+            typer.Option(None, "--scheduler", help="a running Dask scheduler, tcp://host:8786"),
+        ),
+        "slurm": (
+            Optional[Path],  # noqa: UP045
+            typer.Option(None, "--slurm", metavar="SITE.yaml", help="do the work in jobs of a batch system"),
+        ),
     }
     keyword = inspect.Parameter.KEYWORD_ONLY
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -106,7 +141,9 @@ def _kinds(annotation: Any) -> set[Any]:
     return set().union(*map(_kinds, get_args(annotation)))
 
 
-def _simulate(kind: str, given: dict[str, Any], out: Path, workers: int, store: Path | None) -> None:
+def _simulate(
+    kind: str, given: dict[str, Any], out: Path, store: Path | None, options: dict[str, Any]
+) -> None:
     from rich.console import Console
 
     from vitrine.campaign.campaign import Campaign
@@ -116,8 +153,9 @@ def _simulate(kind: str, given: dict[str, Any], out: Path, workers: int, store: 
     source: Any = shelf.parse("source", {"kind": kind, **given}, f"simulate {kind}")
     if out.is_dir():
         raise InputError(f"--out {out} is a folder; give the name of a file")
+    source.tasks()  # refuses a wrong potential before any worker is started
     writable_parent(out)
     console = Console(file=sys.stdout)
-    with Campaign(store or default_root(), workers=workers, console=console) as campaign:
+    with Campaign(store or default_root(), console=console, **options) as campaign:
         for line in source.export(out, campaign.compute):
             console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -116,7 +116,10 @@ def random_folds(n: int, folds: int, seed: int) -> list[Int]:
     if folds < 2:
         raise StudyError(f"a split needs at least 2 folds, not {folds}")
     if n < folds:
-        raise StudyError(f"{folds} folds need at least {folds} samples, but there are {n}")
+        raise StudyError(
+            f"{folds} folds need at least {folds} samples, but there are {n}; ask for fewer folds, or give "
+            "more samples"
+        )
     return [_sorted(part) for part in np.array_split(np.random.default_rng(seed).permutation(n), folds)]
 
 

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 ESTIMATOR = "model.skops"
 CONSTANT = "constant.json"
-_TRUSTED_PACKAGES = ("sklearn.", "numpy.", "scipy.")
+_TRUSTED = {
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+}
+"""Types that are loaded beyond skops' own list. Whole packages would be too much: they hold functions
+that run what they are given."""
 
 
 class Chance(ModelPart):
@@ -201,7 +206,7 @@ class SklearnModel:
         dump(self._estimator, folder / ESTIMATOR)
 
     def load(self, folder: Path) -> Self:
-        """Read ``model.skops``; nothing but scikit-learn, numpy and scipy types is accepted.
+        """Read ``model.skops``; nothing is accepted but estimators, arrays and their trees.
 
         Raises
         ------
@@ -214,7 +219,7 @@ class SklearnModel:
         path = folder / ESTIMATOR
         try:
             types = get_untrusted_types(file=path)
-            strange = [name for name in types if not name.startswith(_TRUSTED_PACKAGES)]
+            strange = [name for name in types if name not in _TRUSTED]
             if strange:
                 raise DataError(f"{path} holds types that are not loaded: {', '.join(strange)}")
             self._estimator = load(path, trusted=types)

@@ -28,6 +28,12 @@ class NetworkPart(ModelPart):
     learning_rate: float = Field(3e-3, gt=0, description="of Adam")
     weight_decay: float = Field(0.0, ge=0, description="decoupled L2 penalty")
     batch: int = Field(8, ge=1, description="samples (graphs or rows) in a step")
+    devices: int | None = Field(
+        None, ge=1, description="GPUs (processes, where there are none) that share each batch"
+    )
+
+    not_determining: ClassVar[frozenset[str]] = ModelPart.not_determining | {"devices"}
+    gpu: ClassVar[bool] = True
 
     def network(self, n_features: int) -> nn.Module:
         """The untrained network; its forward takes (features, edges) and gives (n_rows,)."""
@@ -90,6 +96,11 @@ class NetworkModel:
         self._features: Scaler | None = None
         self._values: Scaler | None = None
         self._facts: dict[str, Any] = {}
+        self._unfinished: Path | None = None
+
+    def resume_in(self, folder: Path) -> None:
+        """Keep unfinished training in this folder, and go on from what an earlier attempt left there."""
+        self._unfinished = folder
 
     def fit(self, train: Examples, validation: Examples | None, progress: Progress) -> Self:
         """Train with early stopping on the validation loss (on the training loss without one)."""
@@ -110,6 +121,7 @@ class NetworkModel:
             self._part,
             seed=self._seed,
             progress=progress,
+            unfinished=self._unfinished,
         )
         self._facts["parameters"] = sum(p.numel() for p in self._network.parameters())
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,15 @@ class Model(Protocol):
         ...
 
 
+@runtime_checkable
+class Resumable(Protocol):
+    """A model whose fit, killed, can go on where it was."""
+
+    def resume_in(self, folder: Path) -> None:
+        """Keep unfinished work of ``fit`` in this folder, and go on from what is there."""
+        ...
+
+
 class ModelPart(Part):
     """Settings of a model; :meth:`build` makes an unfitted one."""
 
@@ -53,6 +62,8 @@ class ModelPart(Part):
     """the examples, whose digest enters the key of a fit, hold what it makes"""
     takes: ClassVar[frozenset[str]] = frozenset({"vectors", "graphs"})
     targets: ClassVar[frozenset[str]] = frozenset({"binary", "value"})
+    gpu: ClassVar[bool] = False
+    """Whether a fit is faster on a GPU: it then goes to a worker that has one."""
 
     def build(self, target: str, seed: int) -> Model:
         """An unfitted model for this kind of target (``binary`` or ``value``)."""

@@ -8,17 +8,22 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightning
 import numpy as np
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
+from vitrine.learn.batches import Batch, Batches, Share, as_batch, loader
+from vitrine.learn.parallel import ALONE, Rank
+from vitrine.learn.resume import State, Unfinished, moments, set_moments
 from vitrine.samples import Examples
+from vitrine.tasks import digest
 
 if TYPE_CHECKING:
     from vitrine.learn.neural import NetworkPart
@@ -26,9 +31,6 @@ if TYPE_CHECKING:
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """names of glibc's malloc.h"""
-
-Batch = tuple[Tensor, Tensor, Tensor]
-"""features (n_rows, n_features), edges (2, n_edges) neighbour -> centre, target (n_rows,)"""
 
 
 def keep_memory() -> None:
@@ -55,33 +57,6 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-class _Batches(Dataset[Batch]):
-    """Whole batches of samples, shuffled anew each epoch by a seeded generator."""
-
-    def __init__(self, examples: Examples, batch: int, seed: int | None) -> None:
-        self._examples, self._batch = examples, batch
-        self._random = None if seed is None else np.random.default_rng(seed)
-        self._order = np.arange(len(examples))
-
-    def __len__(self) -> int:
-        return -(-len(self._order) // self._batch)
-
-    def __getitem__(self, number: int) -> Batch:
-        if number >= len(self):
-            raise IndexError(number)
-        if number == 0 and self._random is not None:
-            self._order = self._random.permutation(len(self._order))
-        chosen = self._order[number * self._batch : (number + 1) * self._batch]
-        return as_batch(self._examples.select(chosen))
-
-
-def as_batch(examples: Examples) -> Batch:
-    """Examples as tensors; an absent target is empty, absent edges are (2, 0)."""
-    edges = np.zeros((2, 0), np.int64) if examples.edges is None else examples.edges[::-1].copy()
-    target = np.zeros(0, np.float32) if examples.target is None else examples.target
-    return torch.from_numpy(examples.features), torch.from_numpy(edges), torch.from_numpy(target)
-
-
 class Fit(lightning.LightningModule):
     """One network with its loss: balanced cross-entropy for classes, mean absolute error for values."""
 
@@ -102,17 +77,19 @@ class Fit(lightning.LightningModule):
         weight = torch.tensor(self._positive_weight, device=out.device)
         return nn.functional.binary_cross_entropy_with_logits(out, target, pos_weight=weight)
 
-    def _step(self, batch: Batch, name: str) -> Tensor:
-        loss = self.loss(batch)
-        self._sums[name][0] += float(loss.detach()) * len(batch[2])
-        self._sums[name][1] += len(batch[2])
-        return loss
+    def _step(self, share: Share, name: str) -> Tensor:
+        features, edges, target, weight = share
+        loss = self.loss((features, edges, target))
+        if weight > 0:
+            self._sums[name][0] += float(loss.detach()) * len(target)
+            self._sums[name][1] += len(target)
+        return loss if weight == 1.0 else loss * weight
 
-    def training_step(self, batch: Batch, index: int) -> Tensor:
+    def training_step(self, batch: Share, index: int) -> Tensor:
         """Lightning's hook."""
         return self._step(batch, "train")
 
-    def validation_step(self, batch: Batch, index: int) -> Tensor:
+    def validation_step(self, batch: Share, index: int) -> Tensor:
         """Lightning's hook."""
         return self._step(batch, "validation")
 
@@ -123,22 +100,75 @@ class Fit(lightning.LightningModule):
         )
 
     def close_epoch(self) -> float:
-        """Mean losses of the epoch; returns the one that decides."""
-        train, validation = (total / max(n, 1.0) for total, n in self._sums.values())
-        has_validation = self._sums["validation"][1] > 0
+        """Mean losses of the epoch over all ranks; returns the one that decides."""
+        sums = torch.tensor(list(self._sums.values()), dtype=torch.float64)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            sums = sums.to(self.device)
+            torch.distributed.all_reduce(sums)
+        (train, n_train), (validation, n_validation) = sums.tolist()
+        train, validation = float(train / max(n_train, 1.0)), float(validation / max(n_validation, 1.0))
         self._sums = {"train": [0.0, 0.0], "validation": [0.0, 0.0]}
-        self.losses.append((train, validation if has_validation else float("nan")))
-        return validation if has_validation else train
+        self.losses.append((train, validation if n_validation else float("nan")))
+        return validation if n_validation else train
 
 
 class BestWeights(Callback):
-    """Keeps the best weights in memory, stops when patience is over, reports progress."""
+    """Keeps the best weights in memory, stops when patience is over, reports progress.
 
-    def __init__(self, patience: int, epochs: int, progress: Progress) -> None:
-        self._patience, self._epochs, self._progress = patience, epochs, progress
+    With a folder for unfinished training it also leaves a state there now and then.
+    """
+
+    def __init__(
+        self, part: NetworkPart, progress: Progress, batches: Batches, unfinished: Unfinished
+    ) -> None:
+        self._part, self._progress = part, progress
+        self._batches, self._unfinished = batches, unfinished
+        self._begun = time.monotonic()
+        self._resumed: State | None = None
         self.best = float("inf")
         self.best_epoch = 0
         self.weights: dict[str, Tensor] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Spent on this training, over all attempts."""
+        before = 0.0 if self._resumed is None else self._resumed.seconds
+        return before + time.monotonic() - self._begun
+
+    @property
+    def resumed_at(self) -> int:
+        """Epochs that were done when this attempt began."""
+        return 0 if self._resumed is None else self._resumed.epoch
+
+    def resume(self, state: State, fit: Fit) -> None:
+        """Take up a state, before training starts."""
+        self._resumed = state
+        fit.network.load_state_dict(state.part("network"))
+        fit.losses = list(state.losses)
+        self.best, self.best_epoch, self.weights = state.best, state.best_epoch, state.part("best")
+        self._batches.state = state.order
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Lightning's hook: what needs the optimiser and must come last before the first step."""
+        if self._resumed is not None:
+            set_moments(trainer.optimizers[0], self._resumed.part("adam"))
+            random = self._resumed.part("random")
+            torch.set_rng_state(random["torch"])
+            if "cuda" in random and pl_module.device.type == "cuda":
+                torch.cuda.set_rng_state(random["cuda"], pl_module.device)
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Lightning's hook: progress within long epochs."""
+        assert isinstance(pl_module, Fit)
+        within = (batch_idx + 1) / max(len(self._batches), 1)
+        self._progress(min((len(pl_module.losses) + 0.95 * within) / self._part.epochs, 1.0))
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Lightning's hook, after the validation of the epoch."""
@@ -148,9 +178,29 @@ class BestWeights(Callback):
         if loss < self.best:
             self.best, self.best_epoch = loss, epoch
             self.weights = {k: v.detach().clone() for k, v in pl_module.network.state_dict().items()}
-        if epoch - self.best_epoch >= self._patience or not np.isfinite(loss):
+        if epoch - self.best_epoch >= self._part.patience or not np.isfinite(loss):
             trainer.should_stop = True
-        self._progress(epoch / self._epochs)
+        if self._unfinished.due():
+            self._unfinished.save(self._state(trainer, pl_module))
+        self._progress(epoch / self._part.epochs)
+
+    def _state(self, trainer: lightning.Trainer, fit: Fit) -> State:
+        tensors = {f"network.{k}": v for k, v in fit.network.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in self.weights.items()}
+        tensors |= {f"adam.{k}": v for k, v in moments(trainer.optimizers[0]).items()}
+        tensors["random.torch"] = torch.get_rng_state()
+        if fit.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(fit.device)
+        return State(
+            epoch=len(fit.losses),
+            losses=fit.losses,
+            best=self.best,
+            best_epoch=self.best_epoch,
+            over=trainer.should_stop or len(fit.losses) >= self._part.epochs,
+            seconds=self.seconds,
+            order=self._batches.state,
+            tensors=tensors,
+        )
 
 
 def train_network(
@@ -161,50 +211,97 @@ def train_network(
     *,
     seed: int,
     progress: Progress,
+    unfinished: Path | None = None,
 ) -> dict[str, Any]:
     """Train in place to the best validation loss; features and target come scaled.
 
+    Parameters
+    ----------
+    unfinished: folder of its own for unfinished training, from which a killed fit goes on: on one
+        thread of one processor to the same weights, bit for bit. None keeps nothing.
+
     Returns
     -------
-    Facts: epochs, best_epoch, best_loss, seconds, losses [(train, validation), ...].
+    Facts: epochs, best_epoch, best_loss, seconds, device, losses [(train, validation), ...];
+    ``resumed_at`` (epoch) if it went on from an unfinished training.
+
+    Raises
+    ------
+    InputError: ``part.devices`` is more than there are GPUs.
+    RunError: one of several processes that trained together was lost.
     """
+    if part.devices is not None and part.devices > 1:
+        from vitrine.learn.parallel import train_in_parallel
+
+        return train_in_parallel(
+            network, train, validation, part, seed=seed, progress=progress, unfinished=unfinished
+        )
+    return train_as(ALONE, network, train, validation, part, seed, progress, unfinished)
+
+
+def train_as(
+    rank: Rank,
+    network: nn.Module,
+    train: Examples,
+    validation: Examples | None,
+    part: NetworkPart,
+    seed: int,
+    progress: Progress,
+    unfinished: Path | None,
+) -> dict[str, Any]:
+    """As :func:`train_network`, as one of several processes that share each batch."""
     assert train.target is not None
     positive_weight = None
     if train.target_kind == "binary":
         share = float(train.target.mean(dtype=np.float64))
         positive_weight = (1 - share) / max(share, 1e-9)
+    identity = digest({"part": part.recipe(), "seed": seed, "samples": list(train.ids)})
+    keep_state = Unfinished(unfinished, identity)
     fit = Fit(network, part, positive_weight)
-    keep = BestWeights(part.patience, part.epochs, progress)
-    start = time.monotonic()
+    batches = Batches(train, part.batch, seed, rank)
+    hold = None if validation is None else loader(Batches(validation, part.batch, None, rank))
+    keep = BestWeights(part, progress, batches, keep_state if rank.index == 0 else Unfinished(None, identity))
+    state = keep_state.load()
+    if state is not None:
+        keep.resume(state, fit)
     keep_memory()
     with one_thread(), _quiet():
-        trainer = lightning.Trainer(
-            max_epochs=part.epochs,
-            accelerator="auto",
-            devices=1,
-            callbacks=[keep],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            deterministic="warn",
-        )
-        hold = None if validation is None else _loader(validation, part.batch, None)
-        trainer.fit(fit, _loader(train, part.batch, seed), hold)
+        trainer = _trainer(part.epochs - len(fit.losses), keep, rank)
+        if state is None or not state.over:
+            trainer.fit(fit, loader(batches), hold)
+    if not keep.weights:
+        raise FloatingPointError("the loss of the first epoch is not finite; lower the learning rate")
     network.to("cpu")
     network.load_state_dict(keep.weights)
-    return {
+    facts = {
         "epochs": len(fit.losses),
         "best_epoch": keep.best_epoch,
         "best_loss": keep.best,
-        "seconds": round(time.monotonic() - start, 2),
+        "seconds": round(keep.seconds, 2),
+        "device": rank.name_of(trainer.strategy.root_device),
         "losses": [[round(a, 6), round(b, 6)] for a, b in fit.losses],
     }
+    return facts | ({"resumed_at": keep.resumed_at} if keep.resumed_at else {})
 
 
-def _loader(examples: Examples, batch: int, seed: int | None) -> DataLoader[Any]:
-    return DataLoader(_Batches(examples, batch, seed), batch_size=None, shuffle=False, num_workers=0)
+def _trainer(epochs: int, keep: BestWeights, rank: Rank) -> lightning.Trainer:
+    return lightning.Trainer(
+        max_epochs=epochs,
+        accelerator=rank.accelerator,
+        devices=rank.count,
+        strategy=rank.strategy(),
+        # Lightning would take the variables of a Slurm job for orders to start ranks of its own
+        plugins=[LightningEnvironment()],
+        callbacks=[keep],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        sync_batchnorm=rank.accelerator == "cuda",
+        deterministic="warn",
+    )
 
 
 def apply_network(network: nn.Module, examples: Examples) -> NDArray[np.float64]:

@@ -32,8 +32,8 @@ class Column(Part):
 
         Raises
         ------
-        DataError: there is no target (a table read for prediction), or ``log`` meets a value that
-            is not positive.
+        DataError: there is no target (a table read for prediction), ``log`` meets a value that is
+            not positive, or a value is beyond single precision.
         """
         if "target" not in samples.items:
             raise DataError("these formulas have no target column: they can be predicted, not learned from")
@@ -47,6 +47,13 @@ class Column(Part):
                     f"({len(bad):,} such rows); set label.log=false or take these rows out"
                 )
             values = np.log10(values)
+        large = np.flatnonzero(~(np.abs(values) <= np.finfo(np.float32).max))
+        if len(large):
+            name = samples.about.get("target", "target")
+            raise DataError(
+                f"{samples.ids[large[0]]}: {name} is {values[large[0]]:g}, too large for single precision "
+                f"({len(large):,} such rows); give it in another unit or set label.log=true"
+            )
         return [row.astype(np.float32) for row in values[:, None]]
 
     def severity(self, samples: Samples) -> list[NDArray[np.float32]] | None:

@@ -1,0 +1,1 @@
+"""Formulas and engines that several stages need, without policy."""

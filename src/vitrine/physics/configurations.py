@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vitrine.errors import DataError
+from vitrine.errors import DataError, did_you_mean
+from vitrine.physics.extended_xyz import check_extxyz
+from vitrine.physics.formulas import ALL_ELEMENTS
+from vitrine.physics.lammps_data import check_data_file
 from vitrine.physics.lammps_dump import read_dump
 
 if TYPE_CHECKING:
@@ -18,9 +22,20 @@ if TYPE_CHECKING:
 MASS_TOLERANCE = 0.05
 """u: masses of a data file name elements only if all of them are this close to an element's."""
 
+FARTHEST = 1e6
+"""Boxes: an unwrapped position beyond is no position, and its place in the box is rounded away."""
 
 WHOLE = {"stress": 1, "dipole": 1, "polarization": 1, "dielectric_tensor": 2}
 """Dimensions of results of a whole configuration that are not plain numbers."""
+
+EXPECTED = {
+    "lammps-dump-text": "frames of 'ITEM:' lines as LAMMPS writes them",
+    "lammps-data": "a header, a box and the sections 'Masses' and 'Atoms' of style atomic, charge or full",
+    "extxyz": "the number of atoms, a line with Lattice= and Properties=, and a line per atom",
+    "cif": "a data_ block with the lengths and angles of the cell and a loop of atom sites",
+    "vasp": "title, scale, three cell vectors, symbols, numbers of atoms, Direct or Cartesian, positions",
+}
+"""What a file of each kind holds, for messages."""
 
 
 def read_configurations(path: Path, elements: Sequence[str] | None = None) -> list[Atoms]:
@@ -35,15 +50,15 @@ def read_configurations(path: Path, elements: Sequence[str] | None = None) -> li
     DataError: no such file, not readable, no atoms, not periodic, or types without elements.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path} is a folder; give a file" if path.is_dir() else f"{path}: no such file")
     kind = _format(path)
     try:
         frames = _read(path, kind)
     except DataError:
         raise
     except Exception as error:  # ASE's readers raise anything on broken files
-        words = f"{type(error).__name__}: {error}"
-        raise DataError(f"{path} cannot be read as {kind}: {words}") from error
+        words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise DataError(f"{path} cannot be read as {kind} ({words}); expected {EXPECTED[kind]}") from error
     if not frames:
         raise DataError(f"{path} holds no atoms")
     for number, atoms in enumerate(frames):
@@ -64,6 +79,8 @@ def _format(path: Path) -> str:
         raise DataError(f"{path}: {error.strerror or error}") from error
     if start.startswith(b"ITEM:"):
         return "lammps-dump-text"
+    if start.startswith(b"\x1f\x8b"):
+        raise DataError(f"{path} is compressed by gzip; unpack it first")
     if name.endswith((".extxyz", ".xyz")):
         return "extxyz"
     if name.endswith((".data", ".lmp")) or re.search(rb"^\s*\d+\s+atom types", start, re.MULTILINE):
@@ -86,34 +103,47 @@ def _read(path: Path, kind: str) -> list[Atoms]:
     from ase.io import read
 
     if kind == "lammps-data":
-        _check_data_file(path)
+        check_data_file(path)
         atoms = read(path, format=kind, sort_by_id=True)
         assert not isinstance(atoms, list)
-        if len(atoms) and not atoms.arrays["type"].all():
-            # ASE sorts the atoms, but not their labels
-            raise DataError(f"{path}: its section 'Atoms' must name types by number, not by label")
         return [atoms]
-    frames = read(path, index=":", format=kind)
+    if kind == "extxyz":
+        check_extxyz(path)
+    elif kind == "vasp":
+        _check_poscar(path)
+    with warnings.catch_warnings():
+        # of a row that is too long or too short, of which ASE leaves the rest out
+        warnings.filterwarnings("error", message="Wrong number")
+        warnings.filterwarnings("ignore", category=RuntimeWarning)  # of a cell that is refused below
+        frames = read(path, index=":", format=kind)
     return frames if isinstance(frames, list) else [frames]
 
 
-def _check_data_file(path: Path) -> None:
-    """ASE takes a missing box for a cube of 1 Å, and stumbles over a missing end."""
+def _check_poscar(path: Path) -> None:
+    """ASE makes room for as many atoms as the file announces before it looks for them."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    section = next((n for n, line in enumerate(lines) if re.match(r"\s*Atoms\b", line)), None)
-    header = "\n".join(lines[1:section])
-    count = re.search(r"^\s*(\d+)\s+atoms\b", header, re.MULTILINE)
-    if section is None or count is None:
-        missing = "line '<number> atoms'" if count is None else "section 'Atoms'"
-        raise DataError(f"{path}: not a data file of LAMMPS: it has no {missing}")
-    if not re.search(r"\bzlo\s+zhi\b|\bcvec\b", header):
-        raise DataError(f"{path}: its header gives no box (a line such as '0.0 20.0 xlo xhi' per direction)")
-    rows = [line for line in lines[section + 1 :] if line.strip()][: int(count[1])]
-    rows = rows[: next((n for n, row in enumerate(rows) if not row.split()[0].isdigit()), len(rows))]
-    if len(rows) < int(count[1]):
-        raise DataError(
-            f"{path} is cut short: {count[1]} atoms announced, {len(rows)} lines in section 'Atoms'"
-        )
+    for line in lines[5:7]:  # the counts come after the symbols, or in their place
+        words = line.partition("!")[0].split()
+        if words and all(word.isascii() and word.isdigit() for word in words):
+            count = sum(int(word[:18]) for word in words)
+            if count > len(lines):
+                raise DataError(f"{path} is cut short: {count} atoms announced, {len(lines)} lines in all")
+            return
+    raise DataError(f"{path}: not a POSCAR: no numbers of atoms in line 6 or 7")
+
+
+def checked_copy(atoms: Atoms, where: str) -> Atoms:
+    """A configuration in memory as one that was read: checked, per-atom results as named arrays.
+
+    Raises
+    ------
+    DataError: no atoms, a position that is not finite, or not periodic.
+    """
+    copy: Atoms = atoms.copy()
+    copy.calc = atoms.calc  # a copy leaves it behind
+    _check(copy, where)
+    _keep_columns(copy)
+    return copy
 
 
 def _check(atoms: Atoms, where: str) -> None:
@@ -123,8 +153,16 @@ def _check(atoms: Atoms, where: str) -> None:
         bad = int(np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))[0])
         raise DataError(f"{where}: the position of atom {bad + 1} is not finite")
     cell = np.asarray(atoms.cell)
-    if not np.isfinite(cell).all() or abs(np.linalg.det(cell)) < 1e-9 or not atoms.pbc.all():
+    with np.errstate(all="ignore"):
+        volume = abs(np.linalg.det(cell))
+    if not atoms.pbc.all() or not cell.any():
         raise DataError(f"{where}: needs a box that is periodic in all three directions")
+    if not 1e-9 <= volume < np.inf:
+        raise DataError(f"{where}: the box must have a finite volume above 0, not {volume:g} Å^3")
+    far = np.abs(atoms.cell.scaled_positions(atoms.positions)).max(axis=1) > FARTHEST
+    if far.any():
+        bad = int(np.flatnonzero(far)[0])
+        raise DataError(f"{where}: atom {bad + 1} is more than {FARTHEST:g} boxes away from the box")
 
 
 def _keep_columns(atoms: Atoms) -> None:
@@ -157,9 +195,10 @@ def _name_elements(atoms: Atoms, elements: Sequence[str] | None, where: str, kin
         raise DataError(
             f"{where} has the atom type {strange}, but --elements names types 1 to {len(elements)}"
         )
-    unknown = [symbol for symbol in elements if symbol not in atomic_numbers]
+    unknown = [symbol for symbol in elements if symbol not in ALL_ELEMENTS]
     if unknown:
-        raise DataError(f"--elements: {unknown[0]!r} is not a chemical symbol")
+        known = did_you_mean(unknown[0], ALL_ELEMENTS) if unknown[0].capitalize() in ALL_ELEMENTS else ""
+        raise DataError(f"--elements: {unknown[0]!r} is not a chemical symbol{known}")
     atoms.numbers = np.array([atomic_numbers[elements[t - 1]] for t in types])
 
 

@@ -26,12 +26,13 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicHermiteSpline, PPoly, make_lsq_spline
 
 from vitrine.errors import DataError
+from vitrine.physics.lammps import potential_style
 from vitrine.physics.neighbours import neighbours_within
+from vitrine.physics.setfl import check_setfl
 from vitrine.samples import Float, Int
 
 KNOT_SPACING = 0.01
 """Å between the knots of a smoothed table: finer than any feature of it, coarser than its noise"""
-_NUMBERS_ON_LINE_5 = 5
 
 
 @dataclass(frozen=True)
@@ -106,39 +107,55 @@ def read_eam(path: Path, smooth: bool = False) -> EamPotential:
     DataError: the file cannot be read, is another format, or ends too soon.
     """
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        elements = tuple(lines[3].split()[1:])
-        if len(elements) != int(lines[3].split()[0]) or not elements:
-            raise ValueError(f"line 4 names {len(elements)} elements, not {lines[3].split()[0]}")
-        words = lines[4].split()[:_NUMBERS_ON_LINE_5]
-        n_rho, d_rho, n_r, d_r, cutoff = int(words[0]), float(words[1]), int(words[2]), *map(float, words[3:])
-        if min(n_rho, n_r) < 4 or min(d_rho, d_r, cutoff) <= 0:
-            raise ValueError("line 5 must hold five positive numbers: Nrho drho Nr dr cutoff")
-        blocks = _Blocks(lines[5:])
-        per_pair = path.name.endswith(".fs")
-        masses, embedding, density = [], [], []
-        spline = _smoothed if smooth else _as_lammps
-        for _ in elements:
-            masses.append(float(blocks.line().split()[1]))
-            embedding.append(_as_lammps(d_rho, blocks.take(n_rho)))
-            columns = [spline(d_r, blocks.take(n_r)) for _ in (elements if per_pair else [0])]
-            density += columns if per_pair else columns * len(elements)
-        pair: list[list[Any]] = [[None] * len(elements) for _ in elements]
-        for a in range(len(elements)):
-            for b in range(a + 1):
-                pair[a][b] = pair[b][a] = spline(d_r, blocks.take(n_r))
+        check_setfl(path, potential_style(path))
+        text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise DataError(f"{path}: cannot be read as a potential: {error.strerror or error}") from error
-    except (IndexError, ValueError) as error:
-        raise DataError(f"{path} is no eam.fs or eam.alloy file: {error}") from error
+    lines = text.splitlines()
+    elements = tuple(lines[3].split()[1:])
+    n_rho, d_rho, n_r, d_r, cutoff = (float(word) for word in lines[4].split()[:5])
+    blocks = _Blocks(lines[5:])
+    per_pair = potential_style(path) == "eam/fs"
+    spline = _smoothed if smooth else _as_lammps
+    masses, embedding, density = [], [], []
+    for _ in elements:
+        masses.append(float(blocks.line().split()[1]))
+        embedding.append(_as_lammps(d_rho, blocks.take(int(n_rho))))
+        columns = [spline(d_r, blocks.take(int(n_r))) for _ in (elements if per_pair else [0])]
+        density += columns if per_pair else columns * len(elements)
+    pair: list[list[Any]] = [[None] * len(elements) for _ in elements]
+    for a in range(len(elements)):
+        for b in range(a + 1):
+            pair[a][b] = pair[b][a] = spline(d_r, blocks.take(int(n_r)))
     return EamPotential(
         elements,
         tuple(masses),
         cutoff,
         Tables.of(embedding),
         Tables.of(density),
-        Tables.of([spline for row in pair for spline in row]),
+        Tables.of([table for row in pair for table in row]),
     )
+
+
+class _Blocks:
+    """The numbers of a checked file after its header, taken in turn."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._lines = lines
+        self._next = 0
+        self._rest: list[str] = []
+
+    def line(self) -> str:
+        """The next line."""
+        self._next += 1
+        return self._lines[self._next - 1]
+
+    def take(self, count: int) -> Float:
+        """The next ``count`` numbers; tables may share a line."""
+        while len(self._rest) < count:
+            self._rest += self.line().split()
+        found, self._rest = self._rest[:count], self._rest[count:]
+        return np.array([word.replace("D", "E") for word in found], dtype=np.float64)
 
 
 def _as_lammps(spacing: float, values: Float) -> Any:
@@ -158,35 +175,6 @@ def _smoothed(spacing: float, values: Float) -> Any:
     knots = np.concatenate([np.zeros(6), inner, np.full(6, r[-1])])
     spline = PPoly.from_spline(make_lsq_spline(r, values, knots, k=5))
     return PPoly(spline.c[:, 5:-5], spline.x[5:-5])  # without the empty pieces of repeated knots
-
-
-class _Blocks:
-    """The numbers of a file after its header, taken in turn."""
-
-    def __init__(self, lines: Sequence[str]) -> None:
-        self._lines = lines
-        self._next = 0
-
-    def line(self) -> str:
-        self._next += 1
-        if self._next > len(self._lines):
-            raise ValueError("the file ends before the header of an element")
-        return self._lines[self._next - 1]
-
-    def take(self, count: int) -> Float:
-        """The next ``count`` numbers; a block ends with its line."""
-        found: list[str] = []
-        while len(found) < count:
-            if self._next >= len(self._lines):
-                raise ValueError(f"the file ends {count - len(found)} numbers too soon")
-            found += self._lines[self._next].split()
-            self._next += 1
-        if len(found) != count:
-            raise ValueError(f"a table of {count} numbers ends within a line")
-        values = np.array([word.replace("D", "E") for word in found], dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise ValueError("a table holds numbers that are not finite")
-        return values
 
 
 @dataclass(frozen=True)

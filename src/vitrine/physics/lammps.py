@@ -19,8 +19,9 @@ from typing import IO, Self, cast
 
 import numpy as np
 
-from vitrine.errors import DataError, EngineError, MissingExtra, did_you_mean
+from vitrine.errors import DataError, EngineError, EngineLost, MissingExtra, did_you_mean
 from vitrine.physics.lammps_child import receive, send
+from vitrine.physics.setfl import check_setfl, potential_elements
 from vitrine.samples import hash_file
 
 _KEYWORDS = (
@@ -156,7 +157,7 @@ class LammpsSession:
         self._last_words.seek(0, os.SEEK_END)
         self._last_words.seek(max(0, self._last_words.tell() - LAST_WORDS))
         words = self._last_words.read().decode(errors="replace").strip()
-        return EngineError(
+        return EngineLost(
             f"the LAMMPS process ended unexpectedly ({cause}{hint})" + (words and f":\n{words}")
         )
 
@@ -193,18 +194,6 @@ def potential_style(path: Path) -> str:
     raise DataError(f"{path}: cannot tell the kind of potential; its name must end in .eam.fs or .eam.alloy")
 
 
-def potential_elements(path: Path) -> tuple[str, ...]:
-    """Elements that a setfl potential file describes (its fourth line)."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        lines = [file.readline() for _ in range(4)]
-    words = lines[3].split()
-    if len(words) < 2 or not words[0].isdigit() or len(words) != int(words[0]) + 1:
-        raise DataError(
-            f"{path}, line 4: expected the number of elements and their names, got {lines[3].strip()!r}"
-        )
-    return tuple(words[1:])
-
-
 def pair_commands(potential: str, elements: Iterable[str]) -> list[str]:
     """``pair_style`` and ``pair_coeff`` lines for these elements, types 1, 2, ... in order."""
     path = find_potential(potential)
@@ -215,7 +204,9 @@ def pair_commands(potential: str, elements: Iterable[str]) -> list[str]:
         raise DataError(f"{path} describes {', '.join(known)}; it has no {', '.join(missing)}")
     if '"' in str(path):
         raise DataError(f"{path}: LAMMPS cannot read a file with a quotation mark in its name")
-    return [f"pair_style {potential_style(path)}", f'pair_coeff * * "{path}" {" ".join(elements)}']
+    style = potential_style(path)
+    check_setfl(path, style)
+    return [f"pair_style {style}", f'pair_coeff * * "{path}" {" ".join(elements)}']
 
 
 def potential_hash(potential: str) -> str:

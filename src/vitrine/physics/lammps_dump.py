@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from vitrine.errors import DataError
+from vitrine.physics.formulas import ALL_ELEMENTS
 from vitrine.samples import Float
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _frame(file: TextIO, where: str) -> Atoms | None:
 
 def _whole(file: TextIO, where: str, what: str) -> int:
     text = file.readline().strip()
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise DataError(f"{where}: the {what} should be a whole number, got {text[:60]!r}")
     return int(text)
 
@@ -85,18 +86,27 @@ def _box(words: Sequence[str], lines: Sequence[str], where: str) -> tuple[Float,
     Bounds of a tilted box are those of the box around it: https://docs.lammps.org/Howto_triclinic.html
     """
     try:
-        numbers = np.array([[float(word) for word in line.split()] for line in lines])
+        rows = [[float(word) for word in line.split()] for line in lines]
     except ValueError as error:
         raise DataError(f"{where}: the box bounds cannot be read: {error}") from error
+    width = 4 if words[:1] == ["abc"] else 3 if words[:1] == ["xy"] else 2
+    if [len(row) for row in rows] != [width] * 3 or not np.isfinite(rows).all():
+        raise DataError(f"{where}: the box bounds should be 3 lines of {width} finite numbers")
+    numbers = np.array(rows)
     periodic = ["p" in flag for flag in words[-3:]] if len(words) >= 3 else [False] * 3
-    if numbers.shape == (3, 4) and words[0] == "abc":
+    if width == 4:
         return numbers[:, :3], numbers[:, 3], periodic
-    if numbers.shape not in ((3, 2), (3, 3)):
-        raise DataError(f"{where}: the box bounds should be 3 lines of 2 or 3 numbers")
-    xy, xz, yz = numbers[:, 2] if numbers.shape == (3, 3) else np.zeros(3)
+    xy, xz, yz = numbers[:, 2] if width == 3 else np.zeros(3)
     low = numbers[:, 0] - [min(0, xy, xz, xy + xz), min(0, yz), 0]
     high = numbers[:, 1] - [max(0, xy, xz, xy + xz), max(0, yz), 0]
     length = high - low
+    if not (length > 0).all():
+        bad = int(np.flatnonzero(~(length > 0))[0])
+        tilt = " less the tilts" if width == 3 else ""
+        raise DataError(
+            f"{where}: the box must be wider than 0 along each axis; its bounds{tilt} give {length[bad]:g} "
+            f"along {'xyz'[bad]}"
+        )
     return np.array([[length[0], 0, 0], [xy, length[1], 0], [xz, yz, length[2]]]), low, periodic
 
 
@@ -114,8 +124,9 @@ def _table(columns: Sequence[str], rows: Sequence[str], count: int, where: str) 
     try:
         table = np.loadtxt(rows, dtype=dtype, comments=None, ndmin=1)
     except ValueError as error:
+        words = _what_is_wrong(columns, rows) or str(error)
         raise DataError(
-            f"{where}: its atoms cannot be read as columns {' '.join(columns)}: {error}"
+            f"{where}: its atoms cannot be read as columns {' '.join(columns)}: {words}"
         ) from error
     if len(table) < count:
         raise DataError(f"{where} is cut short: {count} atoms announced, {len(table)} lines there")
@@ -125,6 +136,23 @@ def _table(columns: Sequence[str], rows: Sequence[str], count: int, where: str) 
         if len(twice):
             raise DataError(f"{where}: the atom id {table['id'][twice[0]]} stands there twice")
     return {name: np.ascontiguousarray(table[name]) for name in columns}
+
+
+def _what_is_wrong(columns: Sequence[str], rows: Sequence[str]) -> str | None:
+    """The first row that cannot be read, in words."""
+    for number, row in enumerate(rows, start=1):
+        words = row.split()
+        if len(words) != len(columns):
+            return f"row {number} has {len(words)} columns, not {len(columns)}: {row.strip()[:60]!r}"
+        for column, word in zip(columns, words, strict=True):
+            kind = _kind(column)
+            try:
+                if kind != "U16":
+                    int(word) if kind == "i8" else float(word)
+            except ValueError:
+                wanted = "a whole number" if kind == "i8" else "a number"
+                return f"row {number} has {word[:20]!r} in the column {column}, which should be {wanted}"
+    return None
 
 
 def _kind(column: str) -> str:
@@ -146,11 +174,14 @@ def _atoms(
     place = next((names for names in _PLACES if set(names) <= set(columns)), None)
     if place is None:
         raise DataError(f"{where}: its columns ({' '.join(columns)}) hold no positions, such as x y z")
+    taken = sorted({"positions", "numbers"} & set(columns))
+    if taken:
+        raise DataError(f"{where}: no column may be named {taken[0]}, which has a meaning here; rename it")
     positions = np.stack([table.pop(name) for name in place], axis=1)
     if place[0].startswith("xs"):
         positions = positions @ cell + origin
     if "element" in columns:
-        strange = sorted(set(table["element"].tolist()) - set(atomic_numbers))
+        strange = sorted(set(table["element"].tolist()) - set(ALL_ELEMENTS))
         if strange:
             raise DataError(f"{where}: its column element holds {strange[0]!r}, which is no chemical symbol")
         numbers = [atomic_numbers[symbol] for symbol in table["element"]]

@@ -1,8 +1,13 @@
-"""Neighbours within a cut-off in a periodic, possibly triclinic box (numba, cell list)."""
+"""Neighbours within a cut-off in a periodic, possibly triclinic box (numba, cell list).
+
+Atoms are sorted into cells, and the images of those near the faces of the box are laid out around
+them. What can be near an atom is then a few runs of memory, with no periodicity left to think of.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -10,6 +15,8 @@ from numba import njit
 from vitrine.errors import DataError, StudyError
 from vitrine.samples import Float, Int
 
+_SLICES = 4
+"""cells along the last axis per cut-off length: fewer atoms out of reach are looked at"""
 _NO_ATOMS = "a configuration needs finite positions (n, 3) with n >= 1"
 
 
@@ -62,6 +69,73 @@ def plane_spacing(cell: Float) -> Float:
     return spacing
 
 
+class CellList(NamedTuple):
+    """Atoms and the images around the box, sorted into cells; a row is an atom or an image of one.
+
+    Attributes
+    ----------
+    home: (n, 3) int64, whole cell vectors by which the given positions lie outside the box.
+    atom: (n_rows,) int64, whose image a row is.
+    image: (n_rows, 3) int64, its lattice translation from the *wrapped* atom.
+    place: (n_rows, 3) float64, Å.
+    own: (n,) int64, the row of each atom itself.
+    corner: (n,) int64, the first cell of the block around each atom.
+    bounds: (n_cells + 1,) int64, rows of a cell.
+    runs: (n_runs,) int64, what to add to ``corner``: cells ``runs[r]`` to ``runs[r] + width``.
+    width: cells in a run.
+    """
+
+    home: Int
+    atom: Int
+    image: Int
+    place: Float
+    own: Int
+    corner: Int
+    bounds: Int
+    runs: Int
+    width: int
+
+
+def sort_into_cells(positions: Float, cell: Float, cutoff: float) -> CellList:
+    """The cell list of checked positions (n, 3) and cell (3, 3), Å.
+
+    Raises
+    ------
+    StudyError: the cut-off is not a positive length.
+    """
+    if not 0 < cutoff < np.inf:
+        raise StudyError(f"the cut-off is {cutoff} Å; it must be a length above 0")
+    spacing = plane_spacing(cell)
+    # more bins than atoms only cost memory
+    most = np.ceil(len(positions) ** (1 / 3)) + 1
+    # thin slices along the last axis, on which cells follow one another: shorter runs
+    slices = np.array([1, 1, _SLICES])
+    bins = np.clip(np.floor(spacing * slices / cutoff), 1, most * slices).astype(np.int64)
+    reach = np.ceil(cutoff / (spacing / bins) - 1e-12).astype(np.int64)
+    fractional, home = wrapped_fractions(positions, cell)
+    atom, image, own, corner, bounds = _sort(fractional, bins, reach)
+    _, b, c = bins + 2 * reach
+    first, second = np.meshgrid(*(np.arange(2 * r + 1) for r in reach[:2]), indexing="ij")
+    runs = ((first * b + second) * c).ravel()
+    place = laid_out(fractional @ cell, atom, image, cell)
+    return CellList(home, atom, image, place, own, corner, bounds, runs, int(2 * reach[2] + 1))
+
+
+def wrapped_fractions(positions: Float, cell: Float) -> tuple[Float, Int]:
+    """Fractions (n, 3) of the cell vectors, in [0, 1], and the whole ones (n, 3) taken off."""
+    fractional = positions @ np.linalg.inv(cell)
+    home = np.floor(fractional)
+    fractional -= home
+    return fractional, home.astype(np.int64)
+
+
+def laid_out(field: Float, atom: Int, image: Int, per_cell: Float) -> Float:
+    """(n_rows, 3): a vector of each atom, plus ``image @ per_cell``."""
+    rows = np.empty((len(atom), 3))
+    _lay_out(np.ascontiguousarray(field), atom, image, np.ascontiguousarray(per_cell), rows)
+    return rows
+
+
 def neighbours_within(positions: Float, cell: Float, cutoff: float) -> Neighbours:
     """All neighbours closer than ``cutoff``, images of small boxes included.
 
@@ -73,81 +147,106 @@ def neighbours_within(positions: Float, cell: Float, cutoff: float) -> Neighbour
     ------
     DataError: unusable positions or cell. StudyError: the cut-off is not a positive length.
     """
-    if not 0 < cutoff < np.inf:
-        raise StudyError(f"the cut-off is {cutoff} Å; it must be a length above 0")
-    positions, cell = check_configuration(positions, cell)
-    fractional = positions @ np.linalg.inv(cell)
-    home = np.floor(fractional)
-    fractional = fractional - home
-    bins = np.maximum(np.floor(plane_spacing(cell) / cutoff), 1).astype(np.int64)
-    # more bins than atoms only cost memory
-    bins = np.minimum(bins, max(1, int(np.ceil(len(positions) ** (1 / 3))) + 1))
-    reach = np.ceil(cutoff / (plane_spacing(cell) / bins) - 1e-12).astype(np.int64)
-    which = np.minimum((fractional * bins).astype(np.int64), bins - 1)
-    flat = (which[:, 0] * bins[1] + which[:, 1]) * bins[2] + which[:, 2]
-    order = np.argsort(flat, kind="stable")
-    bounds = np.searchsorted(flat[order], np.arange(int(np.prod(bins)) + 1))
-    # atoms of a bin side by side in memory
-    sorted_positions = np.ascontiguousarray((fractional @ cell)[order])
-    starts, index, image = _search(
-        sorted_positions, cell, cutoff * cutoff, bins, reach, which, order, bounds.astype(np.int64)
-    )
-    axes = [np.arange(-r, r + 1) for r in reach]
-    shift = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)[image]
-    home = home.astype(np.int64)
-    if home.any():
-        shift += np.repeat(home, np.diff(starts), axis=0) - home[index]
-    return Neighbours(starts, index, shift)
+    cells = sort_into_cells(*check_configuration(positions, cell), cutoff)
+    return Neighbours(*_search(cells, cutoff * cutoff))
 
 
 @njit(cache=True, error_model="numpy")
-def _search(positions, cell, cutoff2, bins, reach, which, order, bounds):  # type: ignore[no-untyped-def]
-    """Bonds of atom i in order of i; ``image`` numbers the translations in [-reach, reach]^3."""
-    n = len(positions)
-    rank = np.empty(n, np.int64)
-    for k in range(n):
-        rank[order[k]] = k
-    starts = np.zeros(n + 1, np.int64)
-    index = np.empty(24 * n + 64, np.int64)
-    image = np.empty(24 * n + 64, np.int32)
-    found = 0
+def _sort(fractional, bins, reach):  # type: ignore[no-untyped-def]
+    """Counting sort of the atoms into bins, then of their images into the cells around them."""
+    n = len(fractional)
+    which = np.empty((n, 3), np.int64)
+    flat = np.empty(n, np.int64)
+    counts = np.zeros(bins[0] * bins[1] * bins[2] + 1, np.int64)
     for i in range(n):
-        own = rank[i]
-        for a in range(-reach[0], reach[0] + 1):
-            ba = which[i, 0] + a
-            na = ba // bins[0]
-            for b in range(-reach[1], reach[1] + 1):
-                bb = which[i, 1] + b
-                nb = bb // bins[1]
-                for c in range(-reach[2], reach[2] + 1):
-                    bc = which[i, 2] + c
-                    nc = bc // bins[2]
-                    box = ((ba - na * bins[0]) * bins[1] + bb - nb * bins[1]) * bins[2] + bc - nc * bins[2]
-                    first, last = bounds[box], bounds[box + 1]
-                    while found + last - first > len(index):
-                        index = _longer(index)
-                        image = _longer(image)
-                    x = positions[own, 0] - na * cell[0, 0] - nb * cell[1, 0] - nc * cell[2, 0]
-                    y = positions[own, 1] - na * cell[0, 1] - nb * cell[1, 1] - nc * cell[2, 1]
-                    z = positions[own, 2] - na * cell[0, 2] - nb * cell[1, 2] - nc * cell[2, 2]
-                    here = na == 0 and nb == 0 and nc == 0
-                    code = ((na + reach[0]) * (2 * reach[1] + 1) + nb + reach[1]) * (
-                        2 * reach[2] + 1
-                    ) + nc + reach[2]  # fmt: skip
-                    for k in range(first, last):
-                        u = positions[k, 0] - x
-                        v = positions[k, 1] - y
-                        w = positions[k, 2] - z
-                        # always written, kept only if near: no branch in the inner loop
-                        index[found] = order[k]
-                        image[found] = code
-                        found += (u * u + v * v + w * w < cutoff2) and not (here and k == own)
-        starts[i + 1] = found
-    return starts, index[:found].copy(), image[:found].copy()
+        for d in range(3):
+            which[i, d] = min(int(fractional[i, d] * bins[d]), bins[d] - 1)
+        flat[i] = (which[i, 0] * bins[1] + which[i, 1]) * bins[2] + which[i, 2]
+        counts[flat[i] + 1] += 1
+    starts = np.cumsum(counts)
+    order = np.empty(n, np.int64)
+    filled = starts.copy()
+    for i in range(n):
+        order[filled[flat[i]]] = i
+        filled[flat[i]] += 1
+
+    wide = bins + 2 * reach
+    bounds = np.zeros(wide[0] * wide[1] * wide[2] + 1, np.int64)
+    cells = np.empty((len(bounds) - 1, 4), np.int64)  # bin and translation that fill a cell
+    here = 0
+    for a in range(wide[0]):
+        na = (a - reach[0]) // bins[0]
+        for b in range(wide[1]):
+            nb = (b - reach[1]) // bins[1]
+            line = ((a - reach[0] - na * bins[0]) * bins[1] + b - reach[1] - nb * bins[1]) * bins[2]
+            for c in range(wide[2]):
+                nc = (c - reach[2]) // bins[2]
+                box = line + c - reach[2] - nc * bins[2]
+                cells[here, 0], cells[here, 1], cells[here, 2], cells[here, 3] = box, na, nb, nc
+                bounds[here + 1] = bounds[here] + starts[box + 1] - starts[box]
+                here += 1
+    atom = np.empty(bounds[-1], np.int64)
+    image = np.empty((bounds[-1], 3), np.int64)
+    own = np.empty(n, np.int64)
+    for here in range(len(cells)):
+        box, na, nb, nc = cells[here]
+        row = bounds[here]
+        for k in range(starts[box], starts[box + 1]):
+            atom[row] = order[k]
+            image[row, 0], image[row, 1], image[row, 2] = na, nb, nc
+            if na == 0 and nb == 0 and nc == 0:
+                own[order[k]] = row
+            row += 1
+    corner = (which[:, 0] * wide[1] + which[:, 1]) * wide[2] + which[:, 2]
+    return atom, image, own, corner, bounds
 
 
 @njit(cache=True)
-def _longer(array):  # type: ignore[no-untyped-def]
-    longer = np.empty(2 * len(array) + 64, array.dtype)
-    longer[: len(array)] = array
-    return longer
+def _lay_out(field, atom, image, per_cell, rows):  # type: ignore[no-untyped-def]
+    for row in range(len(atom)):
+        for c in range(3):
+            away = image[row, 0] * per_cell[0, c] + image[row, 1] * per_cell[1, c]
+            rows[row, c] = field[atom[row], c] + (away + image[row, 2] * per_cell[2, c])
+
+
+@njit(cache=True)
+def near(cells, i, cutoff2, found):  # type: ignore[no-untyped-def]
+    """Put the rows nearer to atom ``i`` than the cut-off into ``found``; returns their number."""
+    place, own, corner = cells.place, cells.own[i], cells.corner[i]
+    x, y, z = place[own, 0], place[own, 1], place[own, 2]
+    n = 0
+    for run in cells.runs:
+        for row in range(cells.bounds[corner + run], cells.bounds[corner + run + cells.width]):
+            u = place[row, 0] - x
+            v = place[row, 1] - y
+            w = place[row, 2] - z
+            # always written, kept only if near: no branch in the inner loop
+            found[n] = row
+            n += (u * u + v * v + w * w < cutoff2) and row != own
+    return n
+
+
+@njit(cache=True)
+def _search(cells, cutoff2):  # type: ignore[no-untyped-def]
+    """``starts``, ``index`` and ``shift`` of all bonds."""
+    n = len(cells.own)
+    starts = np.zeros(n + 1, np.int64)
+    rows = np.empty(24 * n + 64, np.int64)
+    found = np.empty(len(cells.place) + 1, np.int64)
+    for i in range(n):
+        count = near(cells, i, cutoff2, found)
+        while starts[i] + count > len(rows):
+            longer = np.empty(2 * len(rows), np.int64)
+            longer[: starts[i]] = rows[: starts[i]]
+            rows = longer
+        rows[starts[i] : starts[i] + count] = found[:count]
+        starts[i + 1] = starts[i] + count
+    index = np.empty(starts[n], np.int64)
+    shift = np.empty((starts[n], 3), np.int64)
+    for i in range(n):
+        for bond in range(starts[i], starts[i + 1]):
+            j = cells.atom[rows[bond]]
+            index[bond] = j
+            for d in range(3):
+                shift[bond, d] = cells.image[rows[bond], d] + cells.home[i, d] - cells.home[j, d]
+    return starts, index, shift

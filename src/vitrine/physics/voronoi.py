@@ -161,7 +161,7 @@ def _wrapped(positions: ArrayLike, cell: Float) -> Float:
         raise DataError(f"a Voronoi tessellation needs at least 4 atoms in the box, not {len(points)}")
     bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
     if len(bad):
-        raise DataError(f"the position of atom {bad[0]} is {points[bad[0]].tolist()}; it must be finite")
+        raise DataError(f"the position of atom {bad[0] + 1} is {points[bad[0]].tolist()}; it must be finite")
     fractions: Float = points @ np.linalg.inv(cell)
     fractions -= np.floor(fractions)
     fractions[fractions >= 1.0] = 0.0  # floor leaves 1 - 1e-17 at exactly 1
@@ -179,7 +179,7 @@ def _refuse_coincident(fractions: Float, cell: Float) -> None:
         apart = float(np.linalg.norm((delta - np.round(delta)) @ cell))
         if apart < COINCIDENT:
             raise DataError(
-                f"atoms {atom} and {other} are in one place ({apart:.1e} Å apart); list each once"
+                f"atoms {atom + 1} and {other + 1} are in one place ({apart:.1e} Å apart); list each once"
             )
 
 

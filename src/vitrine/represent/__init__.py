@@ -1,0 +1,1 @@
+"""Samples as what models take: graphs of atoms, vectors of compositions."""

@@ -120,12 +120,15 @@ class VoronoiGraph(Part):
             edges.append(cells["neighbours"] + starts[-1])
             starts.append(starts[-1] + len(atoms))
             edge_starts.append(edge_starts[-1] + edges[-1].shape[1])
+        with np.errstate(over="ignore"):
+            matrix = np.concatenate(features).astype(np.float32)
+        self._check_finite(matrix, starts, samples.ids)
         return Examples(
             makes=self.makes,
             target_kind="binary",
             ids=samples.ids,
             groups=samples.groups,
-            features=np.concatenate(features).astype(np.float32),
+            features=matrix,
             feature_labels=self.feature_labels(),
             starts=np.array(starts, dtype=np.int64),
             edges=np.concatenate(edges, axis=1).astype(np.int64),
@@ -197,6 +200,8 @@ class VoronoiGraph(Part):
         if missing:
             raise DataError(f"{name} has no per-atom field {' and '.join(missing)}")
         for field, columns in (("energy", ()), ("stress", (6,))):
+            if atoms.arrays[field].dtype.kind not in "iuf":
+                raise DataError(f"{name}: its per-atom field {field} holds no numbers")
             shape = atoms.arrays[field].shape
             if shape[1:] != columns:
                 wanted = "six columns (xx yy zz yz xz xy)" if columns else "one column"
@@ -211,6 +216,18 @@ class VoronoiGraph(Part):
                 f"{name} holds {', '.join(strange)}, but this representation knows "
                 f"{', '.join(self.elements)}; name the elements of the types (--elements) or set "
                 "representation.elements"
+            )
+
+    def _check_finite(self, matrix: Any, starts: Sequence[int], ids: Sequence[str]) -> None:
+        import numpy as np
+
+        bad = np.argwhere(~np.isfinite(matrix))
+        if len(bad):
+            row, column = (int(number) for number in bad[0])
+            sample = int(np.searchsorted(starts, row, side="right")) - 1
+            raise DataError(
+                f"{ids[sample]}: {self.feature_labels()[column]} of atom {row - starts[sample] + 1} is not a "
+                f"finite number of single precision ({len(bad)} such values)"
             )
 
     def _structures(self, samples: Samples) -> dict[str, Atoms]:

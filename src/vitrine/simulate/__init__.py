@@ -1,0 +1,1 @@
+"""Sources of samples: simulations, released sets, tables."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from vitrine.errors import TaskError
 from vitrine.parts import Part
 from vitrine.samples import Samples
 from vitrine.tasks import Compute, Outcome, Task
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 Direction = Literal["xy", "yz", "xz", "-xy", "-yz", "-xz"]
 
 
+LARGEST_SEED = 2**31 - 3
+"""LAMMPS takes 32-bit seeds."""
+MOST_ATOMS, MOST_SPECIMENS = 10_000_000, 100_000
+"""More is a slip of the pen."""
+ROUNDED = 0.005
+"""How far the sum of the fractions may be from 1: three times 0.333 is."""
 NO_EVENT = "no event up to strain"
 """Why a finished simulation yields no sample; any other reason is worth another try."""
 
@@ -37,9 +44,11 @@ class MetallicGlass(Part):
     """Melt, quench, minimise, then shear athermally in each direction to the first event."""
 
     kind: Literal["metallic-glass"] = "metallic-glass"
-    specimens: int = Field(20, ge=1, description="number of independent specimens")
-    first_seed: int = Field(1, ge=1, description="seed of the first specimen; the next ones count up")
-    atoms: int = Field(500, ge=32, description="atoms in a specimen")
+    specimens: int = Field(20, ge=1, le=MOST_SPECIMENS, description="number of independent specimens")
+    first_seed: int = Field(
+        1, ge=1, le=LARGEST_SEED, description="seed of the first specimen; the next ones count up"
+    )
+    atoms: int = Field(500, ge=32, le=MOST_ATOMS, description="atoms in a specimen")
     elements: tuple[str, ...] = Field(("Cu", "Zr"), description="chemical symbols")
     fractions: tuple[float, ...] = Field((0.64, 0.36), description="atomic fractions of the elements")
     potential: str = Field(
@@ -79,8 +88,19 @@ class MetallicGlass(Part):
     def _consistent(self) -> MetallicGlass:
         if len(self.elements) != len(self.fractions):
             raise ValueError("elements and fractions must have the same length")
+        for name in ("elements", "directions"):
+            values: tuple[str, ...] = getattr(self, name)
+            twice = [value for value in values if values.count(value) > 1]
+            if twice:
+                raise ValueError(f"{name}: {twice[0]!r} stands twice")
+        if not self.elements:
+            raise ValueError("elements: name at least one")
         if min(self.fractions) <= 0:
             raise ValueError("fractions must be positive")
+        if abs(sum(self.fractions) - 1) > ROUNDED:
+            raise ValueError(f"fractions must sum to 1, and these sum to {sum(self.fractions):g}")
+        if self.first_seed + self.specimens - 1 > LARGEST_SEED:
+            raise ValueError(f"first_seed and specimens lead to seeds above {LARGEST_SEED}")
         if self.final_temperature >= self.melt_temperature:
             raise ValueError("final_temperature must be below melt_temperature")
         if self.melt_time < self.timestep:
@@ -189,6 +209,7 @@ class MetallicGlass(Part):
         Raises
         ------
         DataError: ``out`` is another kind of file, or was made with other settings.
+        TaskError: every simulation failed.
         """
         from vitrine.simulate.released import check_same_settings, released_ids, write_released
 
@@ -198,9 +219,12 @@ class MetallicGlass(Part):
         tasks = [task for task in self.tasks() if task.label not in there]
         yield f"{len(there)} samples are in {out} already, {len(tasks)} to make"
         samples = self.samples(compute(tasks))
-        write_released(out, samples)
+        failed = [name for name, why in samples.left_out.items() if not why.startswith(NO_EVENT)]
         for name, reason in samples.left_out.items():
             yield f"left out: {name}: {reason}"
+        if failed and len(failed) == len(tasks):
+            raise TaskError(f"none of {len(tasks)} samples could be made; nothing is written to {out}")
+        write_released(out, samples)
         yield f"wrote {len(samples)} samples to {out}"
 
     def about(self) -> dict[str, Any]:

@@ -8,9 +8,10 @@ file say how it was made.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -21,12 +22,11 @@ from vitrine.errors import DataError, did_you_mean
 from vitrine.parts import Part
 from vitrine.samples import Samples, hash_file
 from vitrine.simulate.metallic_glass import NO_EVENT, glass_samples
+from vitrine.simulate.released_reader import FORMAT, left_out_of, opened, read_specimen, settings_of
 from vitrine.tasks import Outcome, Task
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-FORMAT = "vitrine sheared glasses 1"
 
 
 class ReleasedGlass(Part):
@@ -99,36 +99,38 @@ def write_released(path: Path, samples: Samples) -> None:
 
     Raises
     ------
-    DataError: ``path`` is another kind of file, or holds another specimen under the same name.
+    DataError: ``path`` is another kind of file, holds another specimen under the same name, or
+        cannot be written.
     """
     import h5py
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    there, before = path.exists(), {}
+    if there:
+        with opened(path) as file:
+            before = left_out_of(file)
+    # HDF5 ends the process when a disk is full: let it write to memory
+    content = io.BytesIO(path.read_bytes() if there else b"")
+    with h5py.File(content, "r+" if there else "w") as file:
+        if "format" not in file.attrs:
+            about = json.dumps(samples.about, sort_keys=True)
+            file.attrs.update({"format": FORMAT, "about": about})
+            file.create_group("specimens")
+        for atoms in samples.items:
+            _write_sample(file, atoms, path)
+        final = {k: v for k, v in samples.left_out.items() if v.startswith(NO_EVENT)}
+        file.attrs["left_out"] = json.dumps(before | final, sort_keys=True)
     temporary = path.with_name(path.name + ".part")
-    if path.exists():
-        _open(path).close()
-        shutil.copyfile(path, temporary)
-    else:
-        temporary.unlink(missing_ok=True)
     try:
-        with h5py.File(temporary, "a") as file:
-            if "format" not in file.attrs:
-                about = json.dumps(samples.about, sort_keys=True)
-                file.attrs.update({"format": FORMAT, "about": about})
-                file.create_group("specimens")
-            for atoms in samples.items:
-                _write_sample(file, atoms, path)
-            final = {k: v for k, v in samples.left_out.items() if v.startswith(NO_EVENT)}
-            file.attrs["left_out"] = json.dumps(_left_out(file) | final, sort_keys=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content.getbuffer())
         temporary.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path}: {error.strerror or error}; make room, or write elsewhere"
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _left_out(file: Any) -> dict[str, str]:
-    """Samples without an event: they are not simulated again."""
-    found: dict[str, str] = json.loads(file.attrs.get("left_out", "{}"))
-    return found
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _write_sample(file: Any, atoms: Atoms, path: Path) -> None:
@@ -154,8 +156,8 @@ def released_ids(path: Path) -> set[str]:
     """Ids of what is finished in a file, without event too (empty if there is no such file)."""
     if not path.exists():
         return set()
-    with _open(path) as file:
-        return set(_left_out(file)) | {
+    with opened(path) as file:
+        return set(left_out_of(file)) | {
             f"{name}/{direction}"
             for name, specimen in file["specimens"].items()
             for direction in specimen["directions"]
@@ -173,8 +175,8 @@ def check_same_settings(path: Path, about: dict[str, Any], free: Collection[str]
     """
     if not path.exists():
         return
-    with _open(path) as file:
-        before = json.loads(file.attrs["about"])
+    with opened(path) as file:
+        before = settings_of(file)
     now = json.loads(json.dumps(about))
     differ = sorted(key for key in now if key not in free and before.get(key) != now[key])
     if differ:
@@ -183,23 +185,6 @@ def check_same_settings(path: Path, about: dict[str, Any], free: Collection[str]
             + "; ".join(f"{key} {before.get(key)!r}, now {now[key]!r}" for key in differ)
             + "); write to another file"
         )
-
-
-def _open(path: Path) -> Any:
-    import h5py
-
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise DataError(f"{path} is not an HDF5 file of released glasses: {error}") from error
-    if file.attrs.get("format") != FORMAT:
-        found = file.attrs.get("format")
-        file.close()
-        raise DataError(f"{path}: its format is {found!r}, this version of vitrine reads {FORMAT!r}")
-    if "about" not in file.attrs or "specimens" not in file:
-        file.close()
-        raise DataError(f"{path} is damaged: it names no settings or no specimens")
-    return file
 
 
 def read_released(path: Path, specimens: int | None = None, first: int = 1) -> Samples:
@@ -214,42 +199,15 @@ def read_released(path: Path, specimens: int | None = None, first: int = 1) -> S
     DataError: not such a file, a damaged one, or it has fewer specimens than asked for.
     """
     items: list[Atoms] = []
-    with _open(path) as file:
-        try:
-            about = json.loads(file.attrs["about"])
-            names = sorted(file["specimens"])
-            wanted = names[first - 1 :][:specimens]
-            if not wanted or (specimens is not None and specimens > len(wanted)):
-                asked = f"{specimens or 'some'} from number {first} on" if first > 1 else f"{specimens}"
-                raise DataError(f"{path} holds {len(names)} specimens; {asked} were asked for")
-            for name in wanted:
-                items += _read_specimen(file["specimens"][name], name)
-            chosen = set(wanted)
-            left_out = {k: v for k, v in _left_out(file).items() if k.split("/")[0] in chosen}
-        except (KeyError, OSError, ValueError) as error:
-            raise DataError(f"{path} is damaged: {error}") from error
+    with opened(path) as file:
+        about = settings_of(file)
+        names = sorted(file["specimens"])
+        wanted = names[first - 1 :][:specimens]
+        if not wanted or (specimens is not None and specimens > len(wanted)):
+            asked = f"{specimens or 'some'} from number {first} on" if first > 1 else f"{specimens or 'some'}"
+            raise DataError(f"{path} holds {len(names)} specimens; {asked} were asked for")
+        for name in wanted:
+            items += read_specimen(file["specimens"][name], name)
+        chosen = set(wanted)
+        left_out = {k: v for k, v in left_out_of(file).items() if k.split("/")[0] in chosen}
     return glass_samples(items, {**about, "released": path.stem, "sha256": hash_file(path)}, left_out)
-
-
-def _read_specimen(specimen: Any, name: str) -> Iterator[Atoms]:
-    from ase import Atoms
-
-    fields = {key: specimen[key][()].astype(np.float64) for key in ("energy", "stress")}
-    for direction, event in specimen["directions"].items():
-        atoms = Atoms(
-            numbers=specimen["numbers"][()],
-            positions=specimen["positions"][()],
-            cell=specimen["cell"][()],
-            pbc=True,
-        )
-        for key, values in fields.items():
-            atoms.arrays[key] = values
-        atoms.arrays["d2min"] = event["d2min"][()].astype(np.float64)
-        atoms.info |= {
-            "id": f"{name}/{direction}",
-            "group": name,
-            "direction": direction,
-            "event_strain": float(event.attrs["event_strain"]),
-            "event_atoms": int(event.attrs["event_atoms"]),
-        }
-        yield atoms

@@ -1,0 +1,1 @@
+"""The study: its file, its joints, the stages in order, its result and its model folders."""

@@ -5,37 +5,57 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 import vitrine
+from vitrine.campaign.store import MARKER
 from vitrine.errors import DataError, StudyError
-from vitrine.learn.protocol import Model, ModelPart
+from vitrine.learn.protocol import SCALER, Model, ModelPart
 from vitrine.parts import Part
 from vitrine.samples import Examples, Samples
 from vitrine.study import shelf
-from vitrine.study.fitting import load_fitted
+from vitrine.study.card import model_card
+from vitrine.study.fitting import FACTS, SCORES, UNFINISHED, load_fitted
+from vitrine.study.model_format import (
+    CARD,
+    FORMAT,
+    RECIPE,
+    STAGES,
+    check_files,
+    has_checksums,
+    not_ours,
+    read_recipe,
+    sealed,
+)
 from vitrine.study.provenance import versions
 from vitrine.study.result import Result
 from vitrine.study.spec import Study, model_seed
 from vitrine.study.yaml_reader import read_yaml, write_yaml
 
-FORMAT = 1
-"""version of the model folder"""
-RECIPE = "model.yaml"
-_OF_THE_STORE = {"entry.json", "scores.npz", "facts.json"}
+_OF_THE_STORE = {MARKER, SCORES, FACTS, UNFINISHED}
 
 
 @dataclass(frozen=True)
 class ModelFolder:
     """A trained model with everything that is needed to apply it.
 
+    Attributes
+    ----------
+    folder: where it lies. name: the model's in its study. study: the study's name.
+    model, label, representation: the parts, with the settings of the training.
     source: what the training samples were (elements and potential of a glass, table and target).
+    target: ``binary`` or ``value``. threshold: score from which a row counts as positive.
+    feature_labels: names of the features that the model was trained with, in order.
+    potential_sha256: of the potential behind the training samples, if there was one.
+    written_by: the version of vitrine that made it.
+    verified: its files have the checksums that were written with them; false for a folder of
+        format 1, which has none.
     """
 
     folder: Path
@@ -48,6 +68,10 @@ class ModelFolder:
     target: str
     seed: int
     threshold: float
+    feature_labels: tuple[str, ...] = ()
+    potential_sha256: str | None = None
+    written_by: str = ""
+    verified: bool = True
 
     def load(self) -> Model:
         """The fitted model.
@@ -59,8 +83,24 @@ class ModelFolder:
         return load_fitted(self.folder, self.model, self.target, self.seed)
 
     def predict(self, examples: Examples) -> NDArray[np.float64]:
-        """``(n_rows,)``: probability of class 1, or value."""
+        """``(n_rows,)``: probability of class 1, or value.
+
+        Raises
+        ------
+        DataError: the examples have other features than the model was trained with.
+        """
+        if examples.feature_labels != self.feature_labels:
+            raise DataError(_other_features(self, examples))
         return self.load().predict(examples)
+
+
+def _other_features(model: ModelFolder, examples: Examples) -> str:
+    words = f"{model.folder}: the model {model.name} takes {len(model.feature_labels)} features"
+    if len(examples.feature_labels) != len(model.feature_labels):
+        return f"{words}, these examples have {len(examples.feature_labels)}"
+    pairs = zip(model.feature_labels, examples.feature_labels, strict=True)
+    number, (wanted, found) = next((i, pair) for i, pair in enumerate(pairs, 1) if pair[0] != pair[1])
+    return f"{words}, of which number {number} is {wanted!r}; in these examples it is {found!r}"
 
 
 def write_model_folder(
@@ -72,40 +112,80 @@ def write_model_folder(
     examples: Examples,
     result: Result,
 ) -> None:
-    """Write one model of a run, replacing what was there."""
+    """Write one model of a run, replacing what was there.
+
+    Parameters
+    ----------
+    fitted: store entry of the model that was fitted on all samples.
+    samples, examples: what it was trained on. result: of the run; the model's rows go along.
+
+    Raises
+    ------
+    DataError: the model saves files that a model folder does not hold.
+    """
     temporary = folder.with_name(folder.name + ".part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     for path in fitted.iterdir():
         if path.name not in _OF_THE_STORE:
             shutil.copyfile(path, temporary / path.name)
-    resolved = study.resolved()
-    recipe = {
-        "format": FORMAT,
-        "vitrine": vitrine.__version__,
-        "name": name,
-        "study": study.study,
-        "scale": study.scale,
-        "model": resolved["models"][name],
-        "label": resolved["label"],
-        "representation": study.representation_of(name).model_dump(mode="json"),
-        "feature_labels": list(examples.feature_labels),
-        "target": examples.target_kind,
-        "threshold": study.evaluation.threshold,
-        "seed": model_seed(study, 0),
-        "source": json.loads(json.dumps(samples.about, default=str)),
-        "examples_sha256": examples.digest(),
-    }
-    text = write_yaml(recipe)
-    (temporary / RECIPE).write_text(text, encoding="utf-8")
     rows = [asdict(row) for row in result.rows if row.model == name]
     (temporary / "metrics.json").write_text(json.dumps({"rows": rows}, indent=1), encoding="utf-8")
     lines = [f"{package}=={number}" for package, number in versions().items() if package != "python"]
     (temporary / "environment.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     _write_splits(temporary / "splits.csv", study, samples)
-    (temporary / "README.md").write_text(_card(study, name, samples, result), encoding="utf-8")
+    (temporary / CARD).write_text(model_card(study, name, samples, examples, result), encoding="utf-8")
+    # as it will be read, so that its own checksum holds
+    recipe = read_yaml(write_yaml(_recipe(study, name, temporary, samples, examples)))
+    (temporary / RECIPE).write_text(write_yaml(sealed(recipe, temporary)), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     temporary.replace(folder)
+
+
+def _recipe(study: Study, name: str, folder: Path, samples: Samples, examples: Examples) -> dict[str, Any]:
+    """Everything of ``model.yaml`` but the checksums."""
+    parts = {
+        "model": study.models[name],
+        "label": study.label,
+        "representation": study.representation_of(name),
+    }
+    about = json.loads(json.dumps(samples.about, default=str))
+    return {
+        "format": FORMAT,
+        "vitrine": vitrine.__version__,
+        "name": name,
+        "study": study.study,
+        "scale": study.scale,
+        **{stage: part.model_dump(mode="json") for stage, part in parts.items()},
+        "versions": {stage: part.version for stage, part in parts.items()},
+        "packages": {
+            stage: package
+            for stage, part in parts.items()
+            if (package := shelf.package_of(stage, part.kind)) is not None
+        },
+        "feature_labels": list(examples.feature_labels),
+        "normalisation": _normalisation(folder),
+        "target": examples.target_kind,
+        "threshold": study.evaluation.threshold,
+        "seed": model_seed(study, 0),
+        "source": about,
+        "data": {
+            "samples": len(samples),
+            "groups": len(set(samples.groups)),
+            "rows": examples.n_rows,
+            "examples_sha256": examples.digest(),
+            "file_sha256": about.get("sha256"),
+            "potential_sha256": about.get("potential_sha256"),
+        },
+    }
+
+
+def _normalisation(folder: Path) -> str | None:
+    """The file that holds means and spreads of the features; None if the model uses them as they are."""
+    if (folder / SCALER).is_file():
+        return SCALER
+    estimators = sorted(folder.glob("*.skops"))
+    return f"{estimators[0].name} (a step of the estimator, if it has one)" if estimators else None
 
 
 def _write_splits(path: Path, study: Study, samples: Samples) -> None:
@@ -123,71 +203,55 @@ def _write_splits(path: Path, study: Study, samples: Samples) -> None:
             writer.writerow([name, group, fold_of[i], "validation" if i in stopping else "train"])
 
 
-def _card(study: Study, name: str, samples: Samples, result: Result) -> str:
-    """A model card as model hubs read it."""
-    front = {
-        "library_name": "vitrine",
-        "tags": ["materials-science", study.study, study.models[name].kind],
-        "license": "mit",
-    }
-    lines = ["---", write_yaml(front).strip(), "---", ""]
-    lines += [f"# {name} of {study.study}", "", study.question, ""]
-    lines += [
-        f"Trained by vitrine {vitrine.__version__} at scale `{study.scale}` on {len(samples)} samples in "
-        f"{len(set(samples.groups))} groups. Apply it with `vitrine predict {name} FILE`, where `{name}` is "
-        "the path of this folder.",
-        "",
-        "Cross-validated, on samples that were not trained on (the shipped weights saw all of them):",
-        "",
-        "| track | metric | value | 95 % interval | where |",
-        "|---|---|---|---|---|",
-    ]
-    for row in result.rows:
-        if row.model == name and row.value is not None and "difference" not in row.where:
-            interval = "" if row.low is None or row.high is None else f"{row.low:.4g} to {row.high:.4g}"
-            where = ", ".join(f"{key} {value}" for key, value in row.where.items())
-            lines.append(f"| {row.track} | {row.metric} | {row.value:.4g} | {interval} | {where} |")
-    return "\n".join(lines) + "\n"
-
-
 def load_model(folder: Path) -> ModelFolder:
-    """Read a model folder.
+    """Read a model folder and compare its files with their checksums.
 
     Raises
     ------
-    DataError: not a model folder, or one of another format version.
+    DataError: not a model folder, one of a newer format, made with other versions of the parts than
+        those of this vitrine, or changed since it was written.
     """
     path = folder / RECIPE
-    if not path.is_file():
-        raise DataError(
-            f"{folder} is not a model folder: it holds no {RECIPE}; "
-            "model folders are in <run folder>/models/<model>"
-        )
+    recipe = read_recipe(folder)
     try:
-        recipe = read_yaml(path.read_text(encoding="utf-8"))
-        if recipe["format"] != FORMAT:
-            raise DataError(
-                f"{path}: model folder format {recipe['format']!r}, but this vitrine "
-                f"({vitrine.__version__}) reads format {FORMAT}; use the version that wrote it, "
-                f"{recipe['vitrine']}"
-            )
-        model = shelf.parse("model", recipe["model"], "model")
+        parts = {stage: _part(stage, recipe, path) for stage in STAGES}
+        check_files(recipe, folder)
+        model = parts["model"]
         assert isinstance(model, ModelPart)
         return ModelFolder(
             folder=folder,
             name=str(recipe["name"]),
             study=str(recipe["study"]),
             model=model,
-            label=shelf.parse("label", recipe["label"], "label"),
-            representation=shelf.parse("representation", recipe["representation"], "representation"),
+            label=parts["label"],
+            representation=parts["representation"],
             source=dict(recipe["source"]),
             target=str(recipe["target"]),
             seed=int(recipe["seed"]),
             threshold=float(recipe["threshold"]),
+            feature_labels=tuple(recipe["feature_labels"]),
+            potential_sha256=recipe["data"]["potential_sha256"],
+            written_by=str(recipe["vitrine"]),
+            verified=has_checksums(recipe),
         )
-    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise DataError(
-            f"{path} is not a recipe written by vitrine: {type(error).__name__} {error}"
-        ) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise not_ours(path, error) from error
+
+
+def _part(stage: str, recipe: Mapping[str, Any], path: Path) -> Part:
+    """The part with its settings, if it still is the one that the model was made with."""
+    package = recipe.get("packages", {}).get(stage)
+    try:
+        part = shelf.parse(stage, recipe[stage], stage)
     except StudyError as error:
-        raise DataError(f"{path}: {error}") from error
+        hint = "" if package is None else f"\nThe {stage} came from {package}; install that package"
+        raise DataError(f"{path}: {error}{hint}") from error
+    then, now = recipe["versions"][stage], part.version
+    if then != now:
+        made_by = package or f"vitrine {recipe['vitrine']}"
+        raise DataError(
+            f"{path}: made with version {then} of the {stage} {recipe[stage]['kind']!r} ({made_by}), here it "
+            f"is version {now}, which gives other results; apply the model with {made_by}, or make it "
+            f"again: vitrine run {recipe['study']} --scale {recipe.get('scale', 'smoke')}"
+        )
+    return part

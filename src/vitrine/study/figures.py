@@ -38,6 +38,8 @@ def _ranking_figures(
     groups = group_codes(examples)
     shared = {"seed": study.seeds.bootstrap}
     shown = {m: s for m, s in scores.items() if m not in ("chance", SHUFFLED)}
+    if not shown:
+        return []
     roc = {m: roc_curve(examples.target, s, groups, **shared) for m, s in shown.items()}  # type: ignore[arg-type]
     pr = {
         m: precision_recall_curve(examples.target, s, groups, **shared)  # type: ignore[arg-type]

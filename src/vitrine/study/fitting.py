@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitrine.evaluate.nulls import shuffle_labels
-from vitrine.learn.protocol import Model, ModelPart
+from vitrine.learn.protocol import Model, ModelPart, Resumable
 from vitrine.samples import Examples
 from vitrine.tasks import Task
 
 SCORES = "scores.npz"
 FACTS = "facts.json"
+UNFINISHED = "unfinished"
+"""folder of a fit that is under way"""
 
 
 def store_examples(
@@ -59,7 +62,10 @@ def fit_fold(
     if shuffle_seed is not None:
         learn, hold = _shuffled(learn, shuffle_seed), _shuffled(hold, shuffle_seed + 1)
     start = time.monotonic()
-    fitted = model.build(examples.target_kind, seed).fit(learn, hold if len(hold) else None, progress)
+    fresh = model.build(examples.target_kind, seed)
+    if isinstance(fresh, Resumable):
+        fresh.resume_in(folder / UNFINISHED)
+    fitted = fresh.fit(learn, hold if len(hold) else None, progress)
     trained = time.monotonic()
     scores = fitted.predict(examples.select(test)) if len(test) else np.zeros(0)
     if not np.isfinite(scores).all():
@@ -72,6 +78,7 @@ def fit_fold(
     fitted.save(folder)
     np.savez(folder / SCORES, scores=scores)
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
 
 
 def _shuffled(examples: Examples, seed: int) -> Examples:
@@ -105,6 +112,7 @@ def fit_task(
         function=fit_fold,
         arguments={"model": model, "seed": seed, "shuffle_seed": shuffle_seed, **sets},
         needs=(examples,),
+        gpu=model.gpu,
     )
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from vitrine.study.spec import Study
 
 
+FOLDERS = ("figures", "models", "predictions")
+FILES = ("log.txt", "metrics.json", "provenance.json", "report.html", "result.json", "study.yaml")
+
+
 def start_folder(out: Path) -> None:
     """Make the run folder.
 
@@ -26,11 +30,18 @@ def start_folder(out: Path) -> None:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / "log.txt").touch()
+        if not (out / "log.txt").is_dir():
+            (out / "log.txt").touch()
     except OSError as error:
         raise DataError(
             f"--out {out}: {error.strerror or error}; give a folder that may be written to"
         ) from error
+    for name in FOLDERS:
+        if (out / name).exists() and not (out / name).is_dir():
+            raise DataError(f"--out {out}: {name} is a file there, where a run needs a folder; move it away")
+    for name in FILES:
+        if (out / name).is_dir():
+            raise DataError(f"--out {out}: {name} is a folder there, where a run writes a file; move it away")
 
 
 def write_outputs(

@@ -53,8 +53,8 @@ class Outsider:
 
 @cache
 def installed() -> Mapping[str, tuple[Outsider, ...]]:
-    """All entry points of both groups, by group; those of one package stand together."""
-    points = entry_points()  # once: every call reads the metadata of every package
+    """All entry points of both groups, by group; sorted by package and name."""
+    points = entry_points()  # once: every call reads the lists of all packages
     found = {}
     for group in (PARTS, STUDIES):
         ours = (Outsider(point.name, point.value, _package(point)) for point in points.select(group=group))
@@ -63,14 +63,17 @@ def installed() -> Mapping[str, tuple[Outsider, ...]]:
 
 
 def _package(point: EntryPoint) -> str:
-    dist = point.dist
-    return f"{dist.name} {dist.version}" if dist is not None else "an unknown package"
+    try:
+        name, version = (point.dist.name, point.dist.version) if point.dist is not None else (None, None)
+    except (KeyError, TypeError):  # its own metadata are missing or broken
+        name = None
+    return f"{name} {version}" if name else "a-nameless-package"
 
 
 def packages() -> list[str]:
     """Names of the distributions that bring parts or studies."""
     every = [outsider.package for outsiders in installed().values() for outsider in outsiders]
-    return sorted({package.rpartition(" ")[0] for package in every} - {""})
+    return sorted({package.split(" ")[0] for package in every})
 
 
 def sorted_parts(

@@ -69,6 +69,7 @@ def apply_override(data: dict[str, Any], text: str) -> None:
     for depth, step in enumerate(steps[:-1]):
         here = _descend(here, step, ".".join(steps[: depth + 1]), text)
     last = steps[-1]
+    _check_position(here, last, ".".join(steps[:-1]), text)
     if isinstance(here, list):
         here[_index(here, last, text)] = value
     elif last == "kind" and here.get("kind") not in (None, value):
@@ -88,12 +89,20 @@ def _descend(here: Any, step: str, path: str, text: str) -> Any:
     if isinstance(here, list):
         found = here[_index(here, step, text)]
     else:
+        _check_position(here, step, path.rpartition(".")[0], text)
         if here.get(step) is None:
             here[step] = {}
         found = here[step]
     if not isinstance(found, (dict, list)):
         raise StudyError(f"--set {text!r}: {path} is the plain value {found!r}, it has no keys")
     return found
+
+
+def _check_position(here: Any, step: str, above: str, text: str) -> None:
+    if step.isdecimal() and here == {} and above:
+        raise StudyError(
+            f"--set {text!r}: the file says nothing of {above}; set the whole of it, {above}=[...]"
+        )
 
 
 def _index(items: list[Any], step: str, text: str) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from vitrine.campaign.campaign import Campaign
 from vitrine.errors import DataError
-from vitrine.physics.configurations import read_configurations
+from vitrine.physics.configurations import checked_copy, read_configurations
 from vitrine.physics.rotation import DIRECTIONS
 from vitrine.samples import Samples
 from vitrine.study.bundle import ModelFolder
@@ -38,13 +38,28 @@ def predict_table(
     """
     from vitrine.simulate.table import read_formulas
 
-    frame = read_formulas(path, formula, skip_bad)
+    return predict_formulas(model, read_formulas(path, formula, skip_bad), campaign, path.stem)
+
+
+def predict_formulas(
+    model: ModelFolder, frame: pd.DataFrame, campaign: Campaign, name: str = "table"
+) -> pd.DataFrame:
+    """The same table with a column ``<target>_predicted`` added.
+
+    Parameters
+    ----------
+    frame: with a column ``formula``; messages call its rows by its index.
+    name: of the table, for messages.
+
+    Raises
+    ------
+    DataError: a formula that cannot be read, or elements that the model does not know.
+    """
     representation: Any = model.representation
-    ids = tuple(f"{path.stem}:{row}" for row in frame.index)
+    ids = tuple(f"{name}:{row}" for row in frame.index)
     samples = Samples("formulas", frame.reset_index(drop=True), ids, ids)
     scores = model.predict(representation.build(samples, campaign.compute))
-    frame[f"{model.source.get('target', 'target')}_predicted"] = scores
-    return frame
+    return frame.assign(**{f"{model.source.get('target', 'target')}_predicted": scores})
 
 
 def predict_atoms(
@@ -70,19 +85,46 @@ def predict_atoms(
     ------
     DataError: the file cannot be read or holds elements that the model does not know.
     """
+    frames = read_configurations(path, elements)
+    return predict_frames(
+        model, frames, campaign, directions=directions, potential=potential, relax=relax, name=str(path)
+    )
+
+
+def predict_frames(
+    model: ModelFolder,
+    frames: Sequence[Atoms],
+    campaign: Campaign,
+    *,
+    directions: Sequence[str] = DIRECTIONS,
+    potential: str | None = None,
+    relax: bool = False,
+    name: str = "atoms",
+) -> tuple[list[Atoms], list[str]]:
+    """As :func:`predict_atoms`, for frames in memory; what is returned are copies.
+
+    Parameters
+    ----------
+    name: of the frames, for messages.
+    """
     representation: Any = model.representation
     warnings: list[str] = []
-    frames = read_configurations(path, elements)
-    for number, atoms in enumerate(frames):
-        where = f"{path}, frame {number + 1}"
+    predicted = []
+    for number, given in enumerate(frames):
+        where = f"{name}, frame {number + 1}"
+        atoms = checked_copy(given, where)
         if relax or not {"energy", "stress"} <= set(atoms.arrays):
-            frames[number] = atoms = _observe(model, atoms, where, potential, relax, warnings)
-        samples = _directions(atoms, f"{path.stem}-{number + 1}", directions)
-        examples = representation.build(samples, campaign.compute)
+            atoms = _observe(model, atoms, where, potential, relax, warnings)
+        samples = _directions(atoms, f"{Path(name).stem}-{number + 1}", directions)
+        try:
+            examples = representation.build(samples, campaign.compute)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
         scores = model.predict(examples).reshape(len(samples), len(atoms))
         for direction, score in zip(directions, scores, strict=True):
             atoms.arrays[f"probability_{_plain(direction)}"] = score
-    return frames, warnings
+        predicted.append(atoms)
+    return predicted, warnings
 
 
 def _plain(direction: str) -> str:
@@ -100,6 +142,22 @@ def _directions(atoms: Atoms, name: str, directions: Sequence[str]) -> Samples:
     return Samples("atoms", items, ids, tuple(name for _ in items))
 
 
+def _check_potential(model: ModelFolder, where: str, wanted: str, chosen: bool, warnings: list[str]) -> None:
+    """Energies of another potential are other features: say so, or stop if nobody asked for it."""
+    from vitrine.physics.lammps import potential_hash
+
+    if model.potential_sha256 in (None, potential_hash(wanted)):
+        return
+    words = (
+        f"{where}: the potential {wanted} is another file (by its SHA-256) than the one that the model "
+        f"{model.name} was trained with"
+    )
+    if not chosen:
+        raise DataError(f"{words}; name the right file with --potential")
+    if words not in warnings:
+        warnings.append(words)
+
+
 def _observe(
     model: ModelFolder,
     atoms: Atoms,
@@ -113,6 +171,7 @@ def _observe(
     wanted = potential or model.source.get("potential")
     if wanted is None:
         raise DataError(f"{where}: has no columns energy and stress, and the model names no potential")
+    _check_potential(model, where, str(wanted), potential is not None, warnings)
     elements = list(model.source.get("elements") or sorted(set(atoms.get_chemical_symbols())))
     symbols = atoms.get_chemical_symbols()
     strange = sorted(set(symbols) - set(elements))

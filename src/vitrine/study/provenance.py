@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vitrine.samples import Examples
+from vitrine.study.outsiders import packages
 from vitrine.tasks import Outcome
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that matter, as installed."""
+    """Versions of Python and of the packages that matter, those that bring parts or studies too."""
     found = {"python": platform.python_version()}
-    for name in PACKAGES:
+    for name in (*PACKAGES, *packages()):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from vitrine.errors import DataError
 
@@ -111,6 +110,7 @@ class AtomsFigure:
 
 
 Figure = CurveFigure | ScatterFigure | AtomsFigure
+"""Any figure of a result."""
 
 
 @dataclass
@@ -181,34 +181,14 @@ class Result:
                 f"{folder} is not a run folder: it holds no result.json; "
                 "a run folder is what `vitrine run` wrote to --out"
             )
+        from vitrine.study.stored_result import result_from
+
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            return cls(
-                rows=TypeAdapter(list[Row]).validate_python(data.pop("rows")),
-                claims=TypeAdapter(list[Claim]).validate_python(data.pop("claims")),
-                published=TypeAdapter(list[PublishedTable]).validate_python(data.pop("published")),
-                figures=[_figure(figure) for figure in data.pop("figures")],
-                **data,
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            return result_from(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path} is not a result of this version of vitrine: {error}") from error
         except OSError as error:
             raise DataError(f"{path}: {error.strerror or error}") from error
-
-
-def _figure(data: dict[str, Any]) -> Figure:
-    kind = data["kind"]
-    if kind == "curves":
-        data["curves"] = [Curve(**curve) for curve in data["curves"]]
-        for name in ("x_range", "y_range"):  # JSON knows no tuples
-            if data.get(name) is not None:
-                data[name] = tuple(data[name])
-        return CurveFigure(**data)
-    if kind == "scatter":
-        return ScatterFigure(**data)
-    if kind == "atoms":
-        return AtomsFigure(**data)
-    raise ValueError(f"a figure of the unknown kind {kind!r}")
 
 
 def _plain(value: Any) -> Any:

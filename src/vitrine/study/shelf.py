@@ -14,6 +14,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from vitrine.errors import StudyError, did_you_mean
+from vitrine.learn.protocol import ModelPart
 from vitrine.parts import Part
 from vitrine.study import outsiders
 from vitrine.study.outsiders import Outsider
@@ -145,6 +146,8 @@ def _trouble_of_class(stage: str, kind: str, found: Any) -> str | None:
     """What another package's class lacks, before a study stumbles over it."""
     if not (isinstance(found, type) and issubclass(found, Part)):
         return "is no settings class (a subclass of vitrine.parts.Part)"
+    if stage == "model" and not issubclass(found, ModelPart):
+        return "is no model (a subclass of vitrine.learn.protocol.ModelPart)"
     named = found.model_fields["kind"].default if "kind" in found.model_fields else None
     if named != kind:
         return f"has the kind {named!r}; it must say: kind: Literal[{kind!r}] = {kind!r}"

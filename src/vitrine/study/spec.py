@@ -12,7 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vitrine.errors import StudyError, did_you_mean
 from vitrine.parts import Part
-from vitrine.study import shelf
+from vitrine.study import outsiders, shelf
+from vitrine.study.outsiders import Outsider
 from vitrine.study.yaml_reader import read_yaml, words_of
 
 Scale = Literal["smoke", "demo", "laptop", "paper"]
@@ -41,7 +42,7 @@ class Track(_Strict):
     name: str | None = Field(
         None, pattern=MODEL_NAME, description="short name in tables and files; that of the split by default"
     )
-    split: Annotated[Part, _part("split")]
+    split: Annotated[Part, _part("split")] = Field(description="which samples train, validate and test")
     models: tuple[str, ...] | None = Field(None, min_length=1, description="names of models; all by default")
     source: Annotated[Part | None, _optional_part("source")] = Field(
         None, description="samples of its own; by default those of the study's source"
@@ -76,10 +77,10 @@ class Seeds(_Strict):
 class Published(_Strict):
     """A table of the paper, and which of its rows stands beside which of our models."""
 
-    title: str
-    source: str
-    metrics: tuple[str, ...]
-    rows: dict[str, dict[str, float]]
+    title: str = Field(description="what the table shows")
+    source: str = Field(description="where it stands in the paper")
+    metrics: tuple[str, ...] = Field(description="its columns, by our names")
+    rows: dict[str, dict[str, float]] = Field(description="name of a row -> metric -> number")
     beside: dict[str, str] = Field(default_factory=dict, description="our model -> row of this table")
     track: str | None = Field(None, description="track of ours that it stands beside; all by default")
 
@@ -91,25 +92,27 @@ class Study(_Strict):
     title: str = Field(description="shown on top of the report")
     question: str = Field("", description="what the study asks, in a sentence or two")
     citations: tuple[str, ...] = Field((), description="DOIs of the work that the study follows")
-    source: Annotated[Part, _part("source")]
+    source: Annotated[Part, _part("source")] = Field(description="where the samples come from")
     unseen: Annotated[Part | None, _optional_part("source")] = Field(
         None, description="a second source, predicted by the trained models and never trained on"
     )
-    label: Annotated[Part, _part("label")]
-    representation: Annotated[Part, _part("representation")]
+    label: Annotated[Part, _part("label")] = Field(description="what is learned about them")
+    representation: Annotated[Part, _part("representation")] = Field(
+        description="what the models see of them"
+    )
     representations: dict[
         Annotated[str, Field(pattern=MODEL_NAME)], Annotated[Any, _part("representation")]
     ] = Field({}, description="others, by name; a model takes one with its key `representation`")
-    tracks: tuple[Track, ...] = Field(min_length=1)
+    tracks: tuple[Track, ...] = Field(min_length=1, description="how it is asked; the first leads the report")
     models: dict[Annotated[str, Field(pattern=MODEL_NAME)], Annotated[Any, _part("model")]] = Field(
-        min_length=1
+        min_length=1, description="what is trained, by names of your own"
     )
     main_model: str = Field(description="the model of figures and of the unseen source")
-    evaluation: Evaluation
-    seeds: Seeds = Seeds()
-    published: tuple[Published, ...] = ()
+    evaluation: Evaluation = Field(description="what is measured")
+    seeds: Seeds = Field(Seeds(), description="every seed that is not a source's or a split's")
+    published: tuple[Published, ...] = Field((), description="tables of the paper, shown as published")
     claims: tuple[str, ...] = Field((), description="published claims to test, by name")
-    scale: Scale = "smoke"
+    scale: Scale = Field("smoke", description="the scale by default; `--scale` chooses another")
 
     def representation_of(self, model: str) -> Any:
         """The representation that a model takes."""
@@ -142,7 +145,16 @@ def _plain(value: Any) -> Any:
 
 
 def preset_names() -> list[str]:
-    """Names of the studies that ship with vitrine."""
+    """Names of the studies that ship with vitrine, and of those of other packages."""
+    return sorted({*_own_presets(), *presets_of_others()[0]})
+
+
+def presets_of_others() -> tuple[dict[str, Outsider], list[Outsider]]:
+    """Studies of other packages by name, and entry points that name none, each with its trouble."""
+    return outsiders.sorted_studies(outsiders.installed()[outsiders.STUDIES], _own_presets())
+
+
+def _own_presets() -> list[str]:
     return sorted(path.stem for path in _presets().glob("*.yaml"))
 
 
@@ -155,12 +167,14 @@ def preset_text(name: str) -> str:
 
     Raises
     ------
-    StudyError: there is no such study.
+    StudyError: there is no such study, or the package that brings it lacks the file.
     """
     if name not in preset_names():
         known = did_you_mean(name, preset_names())
         raise StudyError(f"no study {name!r}{known}; or give a study file (.yaml)")
-    return (_presets() / f"{name}.yaml").read_text(encoding="utf-8")
+    other = presets_of_others()[0].get(name)
+    path = _presets() / f"{name}.yaml" if other is None else outsiders.study_file(other)
+    return path.read_text(encoding="utf-8")
 
 
 def read_study(name_or_file: str) -> tuple[dict[str, Any], str]:

@@ -1,0 +1,1 @@
+"""The networks themselves, apart from their settings: importing these modules imports torch."""

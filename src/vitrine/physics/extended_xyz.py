@@ -1,0 +1,111 @@
+"""Extended XYZ, looked at before ASE reads it.
+
+ASE believes a number of atoms of any size, takes a frame without positions for atoms in one place,
+leaves out what stands in a row beyond the announced columns, and ends at the first blank line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from vitrine.errors import DataError
+
+PLAIN = "species:S:1:pos:R:3"
+"""Columns of a file whose second line names none."""
+MOST_COLUMNS = 1000
+_ASE_NAMES = {"species": "symbols", "pos": "positions", "Z": "numbers"}
+_LOGICAL = {"T", "F", "True", "False"}
+
+Lines = Iterator[tuple[int, str]]
+Column = tuple[str, str]
+"""Name (ASE's) and type, R I S or L, of one column."""
+
+
+def check_extxyz(path: Path) -> None:
+    """Check counts, columns and values of every frame.
+
+    Raises
+    ------
+    DataError: names the file, the line and what would be right.
+    """
+    with path.open(encoding="utf-8") as file:
+        lines: Lines = enumerate(file, start=1)
+        try:
+            for number, line in lines:
+                if not line.strip():
+                    _check_rest(lines, path)
+                elif not line.lstrip().startswith("VEC"):  # cell vectors after the atoms, as of ADF
+                    _check_frame(line, lines, f"{path}, line {number}", path)
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is not a text in UTF-8, so no extended XYZ: {error.reason}") from error
+
+
+def _check_rest(lines: Lines, path: Path) -> None:
+    for number, line in lines:
+        if line.strip():
+            raise DataError(f"{path}, line {number}: a blank line ends the file, but here it goes on")
+
+
+def _check_frame(first: str, lines: Lines, where: str, path: Path) -> None:
+    text = first.strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise DataError(f"{where}: expected the number of atoms of a frame, got {text[:60]!r}")
+    number, comment = next(lines, (0, None))
+    if comment is None:
+        raise DataError(f"{where}: {text} atoms announced, and nothing follows")
+    columns, declared = _columns(comment.strip(), f"{path}, line {number}")
+    for row in range(int(text)):
+        number, line = next(lines, (0, None))
+        if line is None:
+            raise DataError(f"{where}: {text} atoms announced, {row} lines follow; is the file cut short?")
+        _check_row(line, columns, declared, f"{path}, line {number}")
+
+
+def _columns(comment: str, where: str) -> tuple[list[Column], bool]:
+    """The columns of a frame, and whether its second line names them."""
+    from ase.io.extxyz import key_val_str_to_dict
+
+    try:
+        info = key_val_str_to_dict(comment) if comment else {}
+    except Exception as error:  # a reader of anything
+        raise DataError(f"{where}: not a line of key=value: {error}") from error
+    text = info.get("Properties", PLAIN)
+    fields = str(text).split(":")
+    example = f"expected Properties={PLAIN} or more of name:type:number, got {str(text)[:60]!r}"
+    if len(fields) % 3:
+        raise DataError(f"{where}: {example}")
+    columns: list[Column] = []
+    names: dict[str, int] = {}
+    for name, kind, width in zip(fields[::3], fields[1::3], fields[2::3], strict=True):
+        own = _ASE_NAMES.get(name, name)
+        if kind not in "RISL" or len(kind) != 1 or not (width.isascii() and width.isdigit()) or own in names:
+            raise DataError(f"{where}: {example}")
+        names[own] = int(width) if len(width) < 10 else MOST_COLUMNS + 1
+        if not 0 < sum(names.values()) <= MOST_COLUMNS:
+            raise DataError(f"{where}: {example}, with 1 to {MOST_COLUMNS} columns")
+        columns += [(own, kind)] * names[own]
+    if names.get("positions") != 3 or 1 not in (names.get("symbols"), names.get("numbers")):
+        raise DataError(f"{where}: positions (pos:R:3) and elements (species:S:1) are needed; {example}")
+    return columns, "Properties" in info
+
+
+def _check_row(line: str, columns: list[Column], declared: bool, where: str) -> None:
+    from ase.data import atomic_numbers
+
+    words = line.split()
+    if len(words) < len(columns) or (declared and len(words) > len(columns)):
+        raise DataError(f"{where}: expected an atom in {len(columns)} columns, got {line.strip()[:60]!r}")
+    for word, (name, kind) in zip(words, columns, strict=False):
+        if name == "symbols" and word.capitalize() not in atomic_numbers:
+            raise DataError(f"{where}: {word[:20]!r} is no chemical symbol")
+        try:
+            if kind == "R" or name == "positions":
+                float(word)
+            elif kind == "I":
+                int(word)
+            elif kind == "L" and word not in _LOGICAL:
+                raise ValueError
+        except ValueError:
+            wanted = {"I": "a whole number", "L": "T or F"}.get(kind, "a number")
+            raise DataError(f"{where}: expected {wanted} ({name}), got {word[:20]!r}") from None

@@ -1,0 +1,143 @@
+"""Reading of HDF5 files of sheared glasses: a damaged or foreign one is named, never believed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vitrine.errors import DataError, did_you_mean
+from vitrine.physics.rotation import DIRECTIONS
+from vitrine.samples import Float
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+FORMAT = "vitrine sheared glasses 1"
+MOST_PACKED = 2000
+"""Bytes that a stored one may unpack to; deflate reaches 1032."""
+LARGEST_NUMBER = 118
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The open file, its format checked; what goes wrong inside names the file.
+
+    Raises
+    ------
+    DataError: not such a file, of another format, or damaged.
+    """
+    import h5py
+
+    try:
+        file = h5py.File(path, "r")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DataError(f"{path} is not an HDF5 file of released glasses: {error}") from error
+    with file:
+        try:
+            found = file.attrs.get("format")
+            if not isinstance(found, str) or found != FORMAT:
+                raise DataError(f"{path}: its format is {found!r}, this version of vitrine reads {FORMAT!r}")
+            if "about" not in file.attrs or not isinstance(file.get("specimens"), h5py.Group):
+                raise DataError(f"{path} is damaged: it names no settings or no specimens")
+            yield file
+        # what h5py raises where bytes are not what they should be
+        except (KeyError, OSError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+            raise DataError(f"{path} is damaged: {error}") from error
+
+
+def settings_of(file: Any) -> dict[str, Any]:
+    """How the specimens were made.
+
+    Raises
+    ------
+    ValueError: the attribute ``about`` holds none.
+    """
+    return _mapping(file, "about")
+
+
+def left_out_of(file: Any) -> dict[str, str]:
+    """Samples without an event, and why: they are not simulated again.
+
+    Raises
+    ------
+    ValueError: the attribute ``left_out`` is no such mapping.
+    """
+    found = _mapping(file, "left_out") if "left_out" in file.attrs else {}
+    if not all(isinstance(reason, str) for reason in found.values()):
+        raise ValueError("its attribute left_out should map samples to reasons")
+    return found
+
+
+def _mapping(file: Any, name: str) -> dict[str, Any]:
+    text = file.attrs[name]
+    try:
+        found = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"its attribute {name} is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"its attribute {name} should be a JSON mapping, not {str(text)[:60]!r}")
+    return found
+
+
+def read_specimen(specimen: Any, name: str) -> Iterator[Atoms]:
+    """One sample per direction of a specimen, as :func:`vitrine.simulate.metallic_glass.glass_samples`.
+
+    Raises
+    ------
+    ValueError, KeyError: a field is missing, of another shape, or not finite; the field is named.
+    """
+    from ase import Atoms
+
+    n = len(specimen["positions"])
+    positions, cell = _array(specimen, "positions", (n, 3)), _array(specimen, "cell", (3, 3))
+    numbers = _array(specimen, "numbers", (n,))
+    if not n or not (1 <= numbers.min() <= numbers.max() <= LARGEST_NUMBER):
+        raise ValueError(f"{specimen.name}/numbers should be atomic numbers from 1 to {LARGEST_NUMBER}")
+    if not abs(np.linalg.det(cell)) > 0:
+        raise ValueError(f"{specimen.name}/cell has no volume")
+    fields = {"energy": _array(specimen, "energy", (n,)), "stress": _array(specimen, "stress", (n, 6))}
+    for direction in specimen["directions"]:
+        if direction not in DIRECTIONS:
+            known = did_you_mean(direction, DIRECTIONS)
+            raise ValueError(f"{specimen.name}/directions holds {direction!r}{known}")
+        event = specimen["directions"][direction]
+        atoms = Atoms(numbers=numbers.astype(int), positions=positions, cell=cell, pbc=True)
+        for key, values in fields.items():
+            atoms.arrays[key] = values.copy()
+        atoms.arrays["d2min"] = _array(event, "d2min", (n,))
+        strain = float(event.attrs["event_strain"])
+        if not np.isfinite(strain):
+            raise ValueError(f"{event.name}: its event_strain should be finite, not {strain}")
+        atoms.info |= {
+            "id": f"{name}/{direction}",
+            "group": name,
+            "direction": direction,
+            "event_strain": strain,
+            "event_atoms": int(event.attrs["event_atoms"]),
+        }
+        yield atoms
+
+
+def _array(group: Any, name: str, shape: tuple[int, ...]) -> Float:
+    """A field as float64, looked at before room is made for it."""
+    import h5py
+
+    where = f"{group.name}/{name}"
+    link, field = group.get(name, getlink=True), group[name]
+    if not isinstance(link, h5py.HardLink) or not isinstance(field, h5py.Dataset):
+        raise ValueError(f"{where} should be an array in this file")
+    if field.shape != shape or field.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{where} has the shape {field.shape} of {field.dtype}; it should be {shape} numbers"
+        )
+    if field.is_virtual or field.external or field.nbytes > MOST_PACKED * field.id.get_storage_size():
+        raise ValueError(f"{where} holds no data in this file")
+    values: Float = field[()].astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{where} holds numbers that are not finite")
+    return values

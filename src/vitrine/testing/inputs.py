@@ -1,0 +1,136 @@
+"""Small samples and examples to feed a part under contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitrine.physics.rotation import DIRECTIONS
+from vitrine.samples import Examples, Samples
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+FORMULAS = ("Fe2O3", "NaCl", "Cu3Au", "CaTiO3", "Al2O3", "NiTi", "SiO2", "Mg2SiO4")
+
+
+def sheared_glass(seed: int = 0, direction: str = "xy") -> Atoms:
+    """54 atoms of Cu and Zr without order in a triclinic periodic cell, with random fields.
+
+    Arrays ``energy`` (n,) eV, ``stress`` (n, 6) eV (Voigt xx yy zz yz xz xy), ``displacement``
+    (n, 3) Å and ``d2min`` (n,) Å^2, the last with an event about one atom; info ``id``, ``group``
+    and ``direction``.
+    """
+    from ase import Atoms
+
+    rng = np.random.default_rng(seed)
+    corners = np.indices((3, 3, 3)).reshape(3, -1).T
+    sites = (corners[:, None] + [[0.25, 0.25, 0.25], [0.75, 0.75, 0.75]]).reshape(-1, 3) / 3
+    cell = np.array([[10.0, 0.0, 0.0], [0.8, 9.5, 0.0], [0.0, -1.1, 10.5]])
+    positions = sites @ cell + rng.normal(0.0, 0.45, (54, 3))
+    symbols = rng.permutation(["Cu"] * 35 + ["Zr"] * 19)
+    atoms = Atoms(symbols, positions, cell=cell, pbc=True)
+    atoms.arrays["energy"] = rng.normal(-4.4, 0.3, 54)
+    atoms.arrays["stress"] = rng.normal(0.0, 1.0, (54, 6))
+    atoms.arrays["displacement"] = rng.normal(0.0, 0.1, (54, 3))
+    near = np.argsort(atoms.get_distances(int(rng.integers(54)), range(54), mic=True))[:6]
+    atoms.arrays["d2min"] = rng.exponential(0.01, 54)
+    atoms.arrays["d2min"][near] += 0.5
+    name = f"glass{seed}"
+    atoms.info |= {"id": f"{name}/{direction}", "group": name, "direction": direction}
+    return atoms
+
+
+def atoms_samples(specimens: int = 2, directions: tuple[str, ...] = DIRECTIONS[:2]) -> Samples:
+    """Specimens of :func:`sheared_glass`, each under several loads, the same atoms in each."""
+    items = []
+    for seed in range(specimens):
+        for direction in directions:
+            atoms = sheared_glass(seed)
+            atoms.info |= {"id": f"glass{seed}/{direction}", "direction": direction}
+            items.append(atoms)
+    ids = tuple(str(atoms.info["id"]) for atoms in items)
+    return Samples("atoms", items, ids, tuple(str(atoms.info["group"]) for atoms in items))
+
+
+def formula_samples(formulas: tuple[str, ...] = FORMULAS) -> Samples:
+    """A table with the columns ``formula`` and ``target`` (positive)."""
+    import pandas as pd
+
+    target = np.random.default_rng(0).uniform(0.1, 5.0, len(formulas))
+    names = tuple(f"table:{row + 1}" for row in range(len(formulas)))
+    return Samples("formulas", pd.DataFrame({"formula": formulas, "target": target}), names, formulas)
+
+
+def samples_of_kind(kind: str) -> Samples:
+    """Samples of a kind that is known here.
+
+    Raises
+    ------
+    NotImplementedError: of another kind; the test class must give its own.
+    """
+    known: dict[str, Callable[[], Samples]] = {"atoms": atoms_samples, "formulas": formula_samples}
+    if kind not in known:
+        raise NotImplementedError(
+            f"vitrine.testing has no samples of kind {kind!r}; override samples() in the test class"
+        )
+    return known[kind]()
+
+
+def without_each_field(samples: Samples) -> Iterator[tuple[str, Samples]]:
+    """Name of a per-atom field, and the samples of atoms of which the last lacks it."""
+    for name in sorted(set(samples.items[-1].arrays) - {"numbers", "positions"}):
+        poorer = samples.items[-1].copy()
+        del poorer.arrays[name]
+        yield name, replace(samples, items=[*samples.items[:-1], poorer])
+
+
+def some_of(samples: Samples, which: NDArray[Any]) -> Samples:
+    """The samples at these positions, in this order."""
+    items = samples.items
+    if isinstance(items, (list, tuple)):
+        chosen: Any = [items[i] for i in which]
+    else:
+        chosen = items.iloc[which].reset_index(drop=True)
+    return replace(
+        samples,
+        items=chosen,
+        ids=tuple(samples.ids[i] for i in which),
+        groups=tuple(samples.groups[i] for i in which),
+    )
+
+
+def vector_examples(seed: int = 0, n_samples: int = 12, rows: int = 30, binary: bool = True) -> Examples:
+    """Rows of four random features whose target depends on them, a fifth positive or mean 3."""
+    random = np.random.default_rng(seed)
+    features = random.normal(size=(n_samples * rows, 4)).astype(np.float32)
+    raw = features[:, 0] + 0.5 * features[:, 1] + 0.3 * random.normal(size=len(features))
+    return Examples(
+        makes="vectors",
+        target_kind="binary" if binary else "value",
+        ids=tuple(f"g{i}" for i in range(n_samples)),
+        groups=tuple(f"group{i // 2}" for i in range(n_samples)),
+        features=features,
+        feature_labels=("a", "b", "c", "d"),
+        starts=(np.arange(n_samples + 1) * rows).astype(np.int64),
+        target=(raw > 0.8).astype(np.float32) if binary else (3 + 2 * raw).astype(np.float32),
+    )
+
+
+def graph_examples(seed: int = 0, n_samples: int = 12, n_nodes: int = 30, binary: bool = True) -> Examples:
+    """The same rows as nodes of graphs with 120 random edges, each in both directions."""
+    random = np.random.default_rng([seed, 1])
+    edges = []
+    for sample in range(n_samples):
+        pairs = random.integers(0, n_nodes, size=(2, 60))
+        edges.append(np.concatenate([pairs, pairs[::-1]], axis=1) + sample * n_nodes)
+    return replace(
+        vector_examples(seed, n_samples, n_nodes, binary),
+        makes="graphs",
+        edges=np.concatenate(edges, axis=1).astype(np.int64),
+        edge_starts=(np.arange(n_samples + 1) * 120).astype(np.int64),
+    )

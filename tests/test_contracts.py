@@ -1,0 +1,203 @@
+"""Every part on the shelf keeps the contract of its stage; a new part adds its class here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from vitrine.evaluate.splits import GroupedFolds, RandomFolds
+from vitrine.learn.baselines import Chance, GradientBoosting, Logistic, Mean, RandomForest, Ridge
+from vitrine.learn.neural import GraphAttention, Perceptron
+from vitrine.measure.column import Column
+from vitrine.measure.first_event import FirstEvent
+from vitrine.represent.composition import ElementalFractions
+from vitrine.represent.voronoi_graph import VoronoiGraph
+from vitrine.simulate.emt_alloys import EmtAlloys
+from vitrine.simulate.metallic_glass import MetallicGlass
+from vitrine.simulate.released import ReleasedGlass, find_released, read_released, write_released
+from vitrine.simulate.table import Table
+from vitrine.study import shelf
+from vitrine.testing import (
+    LabelContract,
+    ModelContract,
+    PartContract,
+    RepresentationContract,
+    SourceContract,
+    SplitContract,
+    TasksContract,
+)
+
+# ---------------------------------------------------------------- sources
+
+
+class TestTasksOfMetallicGlass(TasksContract):
+    part = MetallicGlass()
+    more: ClassVar[Mapping[str, Any]] = {"specimens": 21}
+    dimensionless = ("fractions", "strain_step", "max_strain")
+
+
+@pytest.mark.slow
+class TestMetallicGlass(SourceContract):
+    """Far too small and too quick for physics, see test_glass.py for that."""
+
+    part = MetallicGlass(
+        specimens=2,
+        atoms=32,
+        melt_time=0.2,
+        quench_rate=2e15,
+        strain_step=2e-3,
+        max_strain=0.2,
+        directions=("yz", "-xy"),
+    )
+    reseeded: ClassVar[Mapping[str, Any]] = {"first_seed": 11}
+    dimensionless = ("fractions", "strain_step", "max_strain")
+
+
+class TestReleasedGlass(SourceContract):
+    part = ReleasedGlass(specimens=2)
+
+    def others(self, folder: Path) -> Mapping[str, Any]:
+        """A set of two other specimens."""
+        write_released(folder / "other.h5", read_released(find_released("cu64zr36-n500"), 2, 5))
+        return {"name": str(folder / "other.h5")}
+
+
+class TestEmtAlloys(SourceContract):
+    part = EmtAlloys(random_cells=5)
+    reseeded: ClassVar[Mapping[str, Any]] = {"seed": 7}
+    dimensionless = ("strains",)
+
+    def others(self, folder: Path) -> Mapping[str, Any]:
+        return {"strains": (0.02,)}
+
+
+class TestTable(SourceContract):
+    """A file of three rows, one of which cannot be read."""
+
+    part = Table()
+
+    @pytest.fixture(autouse=True)
+    def _table(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        path = tmp_path_factory.getbasetemp() / "mine.csv"
+        path.write_text("formula,value\nNaCl,1\nKCl,2\nXyz,3\n")
+        type(self).part = Table(table=str(path), skip_bad=True)
+
+    def others(self, folder: Path) -> Mapping[str, Any]:
+        """Another file."""
+        (folder / "other.csv").write_text("formula,value\nNaCl,1\nKCl,2\n")
+        return {"table": str(folder / "other.csv")}
+
+
+# ---------------------------------------------------------------- labels
+
+
+class TestFirstEvent(LabelContract):
+    part = FirstEvent()
+    symmetries = ("rotate", "translate", "permute", "wrap", "replicate")
+
+
+class TestColumn(LabelContract):
+    part = Column()
+    symmetries = ()
+
+
+class TestLogOfColumn(LabelContract):
+    part = Column(log=True, unit="log10 of GPa")
+    symmetries = ()
+
+
+# ---------------------------------------------------------------- representations
+
+
+class TestVoronoiGraph(RepresentationContract):
+    part = VoronoiGraph()
+    symmetries = ("rotate_with_load", "translate", "permute", "wrap", "replicate")
+
+
+class TestElementalFractions(RepresentationContract):
+    part = ElementalFractions()
+    symmetries = ("order", "scale")
+
+
+# ---------------------------------------------------------------- splits
+
+
+class TestGroupedFolds(SplitContract):
+    part = GroupedFolds(folds=3)
+    grouped = True
+
+
+class TestRandomFolds(SplitContract):
+    part = RandomFolds(folds=3)
+    grouped = False
+
+
+# ---------------------------------------------------------------- models
+
+
+class TestChance(ModelContract):
+    part = Chance()
+    learns = False
+    random = True
+
+
+class TestMean(ModelContract):
+    part = Mean()
+    learns = False
+
+
+class TestRidge(ModelContract):
+    part = Ridge()
+    dimensionless = ("alphas",)
+
+
+class TestLogistic(ModelContract):
+    part = Logistic()
+    dimensionless = ("penalty",)
+
+
+class TestRandomForest(ModelContract):
+    part = RandomForest(trees=60)
+
+
+class TestGradientBoosting(ModelContract):
+    part = GradientBoosting(iterations=60)
+    dimensionless = ("learning_rate", "l2")
+
+
+class TestGraphAttention(ModelContract):
+    part = GraphAttention(layers=1, width=8, heads=2, epochs=15, batch=2, learning_rate=0.03)
+    dimensionless = ("learning_rate", "weight_decay")
+
+
+class TestPerceptron(ModelContract):
+    part = Perceptron(widths=(32, 16), epochs=30, batch=4, learning_rate=0.01, patience=30)
+    dimensionless = ("learning_rate", "weight_decay")
+
+
+# ---------------------------------------------------------------- none is missing
+
+CONTRACTS: dict[str, type[PartContract]] = {
+    "source": SourceContract,
+    "label": LabelContract,
+    "representation": RepresentationContract,
+    "split": SplitContract,
+    "model": ModelContract,
+}
+
+
+def _kinds_under(contract: type[PartContract]) -> set[str]:
+    found = set()
+    for cls in contract.__subclasses__():
+        found |= _kinds_under(cls) | ({cls.part.kind} if cls.__module__ == __name__ else set())
+    return found
+
+
+@pytest.mark.parametrize("stage", [stage for stage in shelf.STAGES if stage != "claim"])
+def test_every_part_on_the_shelf_is_under_contract(stage: str) -> None:
+    missing = set(shelf.STAGES[stage]) - _kinds_under(CONTRACTS[stage])
+    name = CONTRACTS[stage].__name__
+    assert not missing, f"add a class that inherits {name} to {Path(__file__).name} for: {sorted(missing)}"
