@@ -36,7 +36,7 @@ from vitrine.testing import (
 class TestTasksOfMetallicGlass(TasksContract):
     part = MetallicGlass()
     more: ClassVar[Mapping[str, Any]] = {"specimens": 21}
-    dimensionless = ("fractions", "strain_step", "max_strain")
+    dimensionless = ("fractions", "strain_step", "largest_step", "max_strain")
 
 
 @pytest.mark.slow
@@ -53,7 +53,7 @@ class TestMetallicGlass(SourceContract):
         directions=("yz", "-xy"),
     )
     reseeded: ClassVar[Mapping[str, Any]] = {"first_seed": 11}
-    dimensionless = ("fractions", "strain_step", "max_strain")
+    dimensionless = ("fractions", "strain_step", "largest_step", "max_strain")
 
 
 class TestReleasedGlass(SourceContract):
