@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
+from vitrine.errors import StudyError
 from vitrine.evaluate.splits import GroupedFolds, RandomFolds
 from vitrine.learn.baselines import Chance, GradientBoosting, Logistic, Mean, RandomForest, Ridge
 from vitrine.learn.neural import GraphAttention, Perceptron
+from vitrine.learn.untrained import FeatureSum
 from vitrine.measure.column import Column
 from vitrine.measure.first_event import FirstEvent
 from vitrine.represent.composition import ElementalFractions
 from vitrine.represent.voronoi_graph import VoronoiGraph
+from vitrine.samples import Samples
 from vitrine.simulate.emt_alloys import EmtAlloys
 from vitrine.simulate.metallic_glass import MetallicGlass
 from vitrine.simulate.released import ReleasedGlass, find_released, read_released, write_released
@@ -29,6 +33,7 @@ from vitrine.testing import (
     SplitContract,
     TasksContract,
 )
+from vitrine.testing.inputs import some_of
 
 # ---------------------------------------------------------------- sources
 
@@ -36,7 +41,7 @@ from vitrine.testing import (
 class TestTasksOfMetallicGlass(TasksContract):
     part = MetallicGlass()
     more: ClassVar[Mapping[str, Any]] = {"specimens": 21}
-    dimensionless = ("fractions", "strain_step", "max_strain")
+    dimensionless = ("fractions", "strain_step", "largest_step", "max_strain")
 
 
 @pytest.mark.slow
@@ -53,7 +58,7 @@ class TestMetallicGlass(SourceContract):
         directions=("yz", "-xy"),
     )
     reseeded: ClassVar[Mapping[str, Any]] = {"first_seed": 11}
-    dimensionless = ("fractions", "strain_step", "max_strain")
+    dimensionless = ("fractions", "strain_step", "largest_step", "max_strain")
 
 
 class TestReleasedGlass(SourceContract):
@@ -117,6 +122,18 @@ class TestVoronoiGraph(RepresentationContract):
     symmetries = ("rotate_with_load", "translate", "permute", "wrap", "replicate")
 
 
+class TestSecondDerivatives(RepresentationContract):
+    """Soft modes of two cells side by side are others, so `replicate` does not hold."""
+
+    part = VoronoiGraph(features="all", neighbour_averages=True)
+    symmetries = ("rotate_with_load", "translate", "permute", "wrap")
+    tolerance = 1e-3
+
+    def samples(self) -> Samples:
+        """A specimen at its minimum, under two loads."""
+        return some_of(read_released(find_released("cu64zr36-n500"), 1), np.array([0, 4]))
+
+
 class TestElementalFractions(RepresentationContract):
     part = ElementalFractions()
     symmetries = ("order", "scale")
@@ -166,6 +183,19 @@ class TestRandomForest(ModelContract):
 class TestGradientBoosting(ModelContract):
     part = GradientBoosting(iterations=60)
     dimensionless = ("learning_rate", "l2")
+
+
+class TestFeatureSum(ModelContract):
+    part = FeatureSum(weights={"a": 1.0, "b": 0.5})
+    dimensionless = ("weights",)
+
+    def others(self, folder: Path) -> Mapping[str, Any]:
+        return {"weights": {"a": 1.0, "c": 0.5}}
+
+    def test_a_feature_that_is_not_there_is_named(self) -> None:
+        other = FeatureSum(weights={"a": 1.0, "sea": 1.0}).build("binary", 0)
+        with pytest.raises(StudyError, match="no feature 'sea'"):
+            other.fit(self.examples("binary"), None, lambda fraction: None)
 
 
 class TestGraphAttention(ModelContract):

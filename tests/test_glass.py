@@ -22,6 +22,7 @@ from vitrine.physics import glass
 from vitrine.physics.d2min import clusters, d2min, event_atoms
 from vitrine.physics.neighbours import neighbours_within
 from vitrine.physics.rotation import DIRECTIONS
+from vitrine.physics.shear import shear
 from vitrine.simulate.metallic_glass import MetallicGlass
 from vitrine.tasks import Outcome
 
@@ -37,6 +38,7 @@ MELT: dict[str, Any] = {
 """300 steps of melt and 850 of cooling: far too fast for a good glass, fast enough for a test."""
 LOAD: dict[str, Any] = {
     "strain_step": 1e-3,
+    "largest_step": 1e-3,
     "max_strain": 0.1,
     "force_tolerance": 1e-4,
     "threshold": 0.1,
@@ -310,13 +312,13 @@ def sheared(specimen: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
     """Folder of a direction, sheared when first asked for."""
     done: dict[str, Path] = {}
 
-    def shear(direction: str) -> Path:
+    def sheared_once(direction: str) -> Path:
         if direction not in done:
             done[direction] = tmp_path_factory.mktemp(f"shear{direction}")
-            glass.shear(done[direction], [specimen], silent, direction=direction, **LOAD, **FORCE_FIELD)
+            shear(done[direction], [specimen], silent, direction=direction, **LOAD, **FORCE_FIELD)
         return done[direction]
 
-    return shear
+    return sheared_once
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -372,14 +374,34 @@ def test_opposite_directions_start_with_opposite_stress(sheared: Callable[[str],
 
 def test_no_event_is_an_answer(specimen: Path, tmp_path: Path) -> None:
     seen: list[float] = []
-    load = LOAD | {"max_strain": 1e-3, "strain_step": 5e-5}
-    glass.shear(tmp_path, [specimen], seen.append, direction="xz", **load, **FORCE_FIELD)
+    load = LOAD | {"max_strain": 1e-3, "strain_step": 5e-5, "largest_step": 1e-5}
+    shear(tmp_path, [specimen], seen.append, direction="xz", **load, **FORCE_FIELD)
     meta = json.loads((tmp_path / "event.json").read_text(encoding="utf-8"))
+    assert meta.pop("iterations") > 20
     assert meta == {"direction": "xz", "found": False, "strain": 0.001, "atoms": 0}
     event = arrays(tmp_path / "event.npz")
     assert list(event) == ["curve"]
     assert event["curve"].shape == (20, 2)
-    assert seen == [0.5, 1.0]
+    assert len(seen) == 20 and seen[-1] == 1.0
+
+
+@pytest.mark.parametrize("direction", ["xy", "-yz", "xz"])
+def test_adaptive_steps_find_the_event_of_equal_steps(
+    sheared: Callable[[str], Path], specimen: Path, direction: str, tmp_path: Path
+) -> None:
+    adaptive = LOAD | {"largest_step": 8 * LOAD["strain_step"]}
+    shear(tmp_path, [specimen], silent, direction=direction, **adaptive, **FORCE_FIELD)
+    one, other = (
+        json.loads((folder / "event.json").read_text(encoding="utf-8"))
+        for folder in (sheared(direction), tmp_path)
+    )
+    assert other["strain"] == one["strain"] and other["atoms"] == one["atoms"]
+    assert other["iterations"] < one["iterations"]
+    first, second = arrays(sheared(direction) / "event.npz"), arrays(tmp_path / "event.npz")
+    np.testing.assert_allclose(second["d2min"], first["d2min"], rtol=0.02, atol=1e-3)
+    assert len(second["curve"]) < len(first["curve"])
+    # a stride that went too far leaves no point on the curve
+    assert (np.diff(second["curve"][:, 0]) > 0).all() and second["curve"][-1, 0] == other["strain"]
 
 
 def test_samples_of_finished_tasks(sheared: Callable[[str], Path], specimen: Path) -> None:
@@ -409,7 +431,7 @@ def test_a_tighter_force_tolerance_finds_the_same_event(
 ) -> None:
     """1e-4 eV/Å is tight enough: ten times tighter, the event stays within two strain steps."""
     tight = LOAD | {"force_tolerance": 1e-5}
-    glass.shear(tmp_path, [specimen], silent, direction="xy", **tight, **FORCE_FIELD)
+    shear(tmp_path, [specimen], silent, direction="xy", **tight, **FORCE_FIELD)
     one, other = (
         json.loads((folder / "event.json").read_text(encoding="utf-8"))
         for folder in (sheared("xy"), tmp_path)

@@ -1,23 +1,19 @@
-"""Melt, quench, minimise and shear a metallic glass with LAMMPS (athermal quasi-static shear).
+"""Melt, quench and minimise a metallic glass with LAMMPS.
 
 Metal units: Å, eV, ps, K, bar. Protocol of Lee & Ryu 2022 (doi:10.3389/fmats.2022.874339).
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vitrine.errors import EngineError, StudyError, did_you_mean
-from vitrine.physics.d2min import d2min, event_atoms
 from vitrine.physics.lammps import LammpsSession
-from vitrine.physics.neighbours import neighbours_within
 from vitrine.physics.observation import (
     Configuration,
     load_configuration,
@@ -39,7 +35,6 @@ __all__ = [
     "parse_direction",
     "quench",
     "random_start",
-    "shear",
     "write_data",
 ]
 
@@ -196,78 +191,6 @@ def _relax_box(folder: Path, setup: list[str]) -> Configuration:
             f"the quenched specimen did not reach a minimum: largest force {found.largest_force:.2g} eV/Å"
         )
     return found
-
-
-def shear(
-    folder: Path,
-    inputs: Sequence[Path],
-    progress: Callable[[float], None],
-    *,
-    direction: str,
-    elements: Sequence[str],
-    potential: str,
-    strain_step: float,
-    max_strain: float,
-    force_tolerance: float,
-    threshold: float,
-    min_cluster: int,
-    cutoff: float,
-) -> None:
-    """Athermal quasi-static shear up to the first event; write ``event.npz`` and ``event.json``.
-
-    ``inputs`` is the folder of the quenched specimen. ``event.npz`` holds d2min (n,) float32 [Å^2]
-    of the event step and positions and cell on both sides of it; ``curve`` (steps, 2) is strain
-    and shear stress along the load [GPa]. With no event up to ``max_strain`` only the curve is there.
-
-    Raises
-    ------
-    StudyError: unknown direction. EngineError: LAMMPS stopped.
-    """
-    axes, sign = parse_direction(direction)
-    specimen = load_configuration(inputs[0] / SPECIMEN)
-    write_data(folder / "start.data", specimen.positions, specimen.cell, specimen.types, len(elements))
-    # the strain refers to the height of the box normal to the shear plane
-    normal = "xyz".index(axes[1])
-    shift = sign * strain_step * specimen.cell[normal, normal]
-    curve: list[tuple[float, float]] = []
-    event: dict[str, Any] = {}
-    strain, size = 0.0, 0
-    steps = round(max_strain / strain_step)
-    with LammpsSession(folder) as session:
-        session.commands(setup_commands(potential, elements, "read_data start.data"))
-        session.commands(minimise_commands(force_tolerance, 20_000))
-        before = _positions(session)
-        for step in range(1, steps + 1):
-            session.commands(f"change_box all {axes} delta {shift:.17g} remap units box")
-            session.commands(minimise_commands(force_tolerance, 20_000)[-1:])
-            after = _positions(session)
-            strain = round(step * strain_step, 12)  # 0.0052, not 0.005200000000000001
-            stress = -1e-4 * session.thermo(f"p{axes}")[f"p{axes}"]
-            curve.append((strain, sign * stress))
-            bonds = neighbours_within(*before, cutoff)
-            moved = d2min(before[0], after[0], before[1], after[1], neighbours=bonds)
-            size = int(event_atoms(moved, bonds, threshold=threshold, min_cluster=min_cluster).sum())
-            if size:
-                event = {
-                    "d2min": moved.astype(np.float32),
-                    "positions_before": before[0],
-                    "positions_after": after[0],
-                    "cell_before": before[1],
-                    "cell_after": after[1],
-                }
-                break
-            before = after
-            if step % 10 == 0:
-                progress(step / steps)
-    np.savez(folder / "event.npz", curve=np.array(curve), **event)
-    meta = {"direction": direction, "found": bool(event), "strain": strain, "atoms": size}
-    (folder / "event.json").write_text(json.dumps(meta), encoding="utf-8")
-    (folder / "start.data").unlink()
-
-
-def _positions(session: LammpsSession) -> tuple[Float, Float]:
-    data = session.gather("x")
-    return data["x"] - data["origin"], data["cell"]
 
 
 def parse_direction(direction: str) -> tuple[str, int]:

@@ -11,6 +11,14 @@ from pydantic import Field
 
 from vitrine.errors import DataError, StudyError
 from vitrine.parts import Part
+from vitrine.represent.softness import FILE as SOFTNESS
+from vitrine.represent.softness import (
+    STIFFNESS_LABELS,
+    response_columns,
+    response_labels,
+    stiffness_columns,
+    store_softness,
+)
 from vitrine.tasks import Compute, Task
 from vitrine.units import Angstrom
 
@@ -26,17 +34,35 @@ _PAPER_ORDER = ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (2, 0))
 class VoronoiGraph(Part):
     """One graph per specimen and load direction (Lee & Ryu 2022, doi:10.3389/fmats.2022.874339).
 
-    Stored per specimen: Voronoi volumes, indices and neighbours. The view of a direction turns
-    the stress tensors so that every direction becomes the same canonical shear.
+    Stored per specimen: Voronoi volumes, indices and neighbours; for ``paper`` and ``response``
+    also soft modes, stiffness and the response to shear, by the potential's second derivatives. The
+    view of a direction turns the tensors so that every direction becomes the same canonical shear.
     """
 
     kind: Literal["voronoi-graph"] = "voronoi-graph"
-    features: Literal["cheap"] = Field(
+    features: Literal["cheap", "paper", "response", "all"] = Field(
         "cheap",
         description=(
-            "cheap: type (one per element), icosahedron or not (2), Voronoi volume, energy, stress (6)"
+            "cheap: type (one per element), icosahedron or not (2), Voronoi volume, energy, stress (6); "
+            "paper: these, participation in the soft modes and stiffness (6); response: the cheap ones, "
+            "participation and the response to the load in first and second order; all: all of them"
         ),
     )
+    neighbour_averages: bool = Field(
+        False, description="add each feature's mean over the atom's neighbours, for models without graphs"
+    )
+    potential: str | None = Field(
+        None, description="eam.fs or eam.alloy file for second derivatives; by default that of the samples"
+    )
+    stiffness: Literal["relaxed", "affine"] = Field(
+        "relaxed", description="stress over strain with the non-affine displacement, or without"
+    )
+    soft_fraction: float = Field(0.01, gt=0, lt=1, description="fraction of the modes that counts as soft")
+    response_strains: tuple[float, ...] = Field(
+        (0.001, 0.003, 0.01),
+        description="shear strains, 1, at which both orders of the response are added up",
+    )
+    cutoff: Angstrom = Field(3.8, description="Å, neighbours in D2min of the response")
     elements: tuple[str, ...] = Field(("Cu", "Zr"), description="elements of the one-hot type, in order")
     icosahedron_centre: str = Field("Cu", description="element whose <0,0,12,0> polyhedra are marked")
     relative_face_threshold: float = Field(
@@ -49,17 +75,31 @@ class VoronoiGraph(Part):
     makes: ClassVar[str] = "graphs"
     needs_fields: ClassVar[tuple[str, ...]] = ("energy", "stress")
     needs_load: ClassVar[bool] = True
-    summary: ClassVar[str] = "Voronoi neighbours as graph; type, icosahedron, volume, energy, stress"
+    summary: ClassVar[str] = "Voronoi neighbours as graph; local structure, stress, modes, response to shear"
 
     def citations(self) -> tuple[str, ...]:
-        """The paper and Voro++ / Qhull."""
-        return ("10.3389/fmats.2022.874339", "10.1145/235815.235821")
+        """The paper and Qhull; for second derivatives also the filter and the response."""
+        cheap = ("10.3389/fmats.2022.874339", "10.1145/235815.235821")
+        return (
+            cheap
+            if self.features == "cheap"
+            else (*cheap, "10.1016/j.jcp.2006.03.017", "10.1103/PhysRevE.74.016118")
+        )
 
     def feature_labels(self) -> tuple[str, ...]:
         """Names of the columns of the feature matrix, with units."""
         types = tuple(f"is {element}" for element in self.elements)
         stress = tuple(f"{label} [GPa]" for label in STRESS_LABELS)
-        return (*types, "icosahedron", "not icosahedron", "Voronoi volume [Å³]", "energy [eV]", *stress)
+        labels = (*types, "icosahedron", "not icosahedron", "Voronoi volume [Å³]", "energy [eV]", *stress)
+        if self.features != "cheap":
+            labels += ("log10 participation",)
+        if self.features in ("paper", "all"):
+            labels += tuple(f"{label} [GPa]" for label in STIFFNESS_LABELS)
+        if self.features in ("response", "all"):
+            labels += response_labels(self.response_strains)
+        if self.neighbour_averages:
+            labels += tuple(f"{label}, mean of neighbours" for label in labels)
+        return labels
 
     def build(self, samples: Samples, compute: Compute) -> Examples:
         """Graphs of all samples, without target.
@@ -74,14 +114,7 @@ class VoronoiGraph(Part):
 
         if not len(samples):
             raise DataError(f"{self.kind} got no samples")
-        tasks = {name: self._task(atoms, name) for name, atoms in self._structures(samples).items()}
-        outcomes = compute(list(tasks.values()))
-        stored = {}
-        for name, outcome in zip(tasks, outcomes, strict=True):
-            if outcome.folder is None:
-                raise DataError(f"no Voronoi cells for {tasks[name].label}: {outcome.error}")
-            with np.load(outcome.folder / "voronoi.npz", allow_pickle=False) as file:
-                stored[name] = {key: file[key] for key in file.files}
+        stored = self._stored(samples, compute)
         features, edges, starts, edge_starts = [], [], [0], [0]
         for atoms, name in zip(samples.items, samples.ids, strict=True):
             cells = stored[_structure_key(atoms)]
@@ -104,6 +137,24 @@ class VoronoiGraph(Part):
             edge_starts=np.array(edge_starts, dtype=np.int64),
         )
 
+    def _stored(self, samples: Samples, compute: Compute) -> dict[str, dict[str, Any]]:
+        """What is kept of each configuration, by its key."""
+        import numpy as np
+
+        structures = self._structures(samples)
+        kinds = {"voronoi.npz": [self._task(atoms, key) for key, atoms in structures.items()]}
+        if self.features != "cheap":
+            kinds[SOFTNESS] = [self._soft_task(atoms, key, samples) for key, atoms in structures.items()]
+        outcomes = compute([task for tasks in kinds.values() for task in tasks])
+        files = [name for name, tasks in kinds.items() for _ in tasks]
+        stored: dict[str, dict[str, Any]] = {key: {} for key in structures}
+        for key, name, outcome in zip([*structures] * len(kinds), files, outcomes, strict=True):
+            if outcome.folder is None:
+                raise DataError(f"no features of {outcome.label}: {outcome.error}")
+            with np.load(outcome.folder / name, allow_pickle=False) as file:
+                stored[key] |= {array: file[array] for array in file.files}
+        return stored
+
     def view(self, atoms: Atoms, cells: dict[str, Any], name: str) -> Any:
         """(n_atoms, n_features) float64 for the load direction in ``atoms.info["direction"]``.
 
@@ -111,7 +162,8 @@ class VoronoiGraph(Part):
         ----------
         atoms: with arrays ``energy`` (n,) eV and ``stress`` (n, 6) eV (stress times volume, Voigt
             xx yy zz yz xz xy).
-        cells: what :func:`store_voronoi` wrote for these atoms.
+        cells: what :func:`store_voronoi` wrote for these atoms, and
+            :func:`vitrine.represent.softness.store_softness` if the features need it.
         name: of the sample, for messages.
 
         Raises
@@ -132,7 +184,18 @@ class VoronoiGraph(Part):
         stress = rotate_tensor(canonical_rotation(atoms.info["direction"]), stress)
         components = np.stack([stress[:, a, b] for a, b in _PAPER_ORDER], axis=1)
         components = components / volume[:, None] * EV_PER_CUBIC_ANGSTROM_IN_GPA
-        return np.column_stack([types, centre, ~centre, volume, atoms.arrays["energy"], components])
+        columns = [types, centre, ~centre, volume, atoms.arrays["energy"], components]
+        direction = atoms.info["direction"]
+        if self.features != "cheap":
+            columns.append(np.log10(np.maximum(cells["participation"], 1e-12)))
+        if self.features in ("paper", "all"):
+            columns.append(stiffness_columns(cells, direction, volume, self.stiffness == "relaxed"))
+        if self.features in ("response", "all"):
+            columns.append(response_columns(cells, direction, self.response_strains))
+        features = np.column_stack(columns)
+        if self.neighbour_averages:
+            features = np.column_stack([features, _neighbour_means(features, cells["neighbours"])])
+        return features
 
     def _check_fields(self, atoms: Atoms, name: str) -> None:
         missing = [field for field in self.needs_fields if field not in atoms.arrays]
@@ -190,6 +253,47 @@ class VoronoiGraph(Part):
             function=store_voronoi,
             arguments={"positions": atoms.positions, "cell": np.asarray(atoms.cell), **settings},
         )
+
+    def _soft_task(self, atoms: Atoms, key: str, samples: Samples) -> Task:
+        import numpy as np
+
+        from vitrine.physics.lammps import potential_hash
+
+        potential = self.potential or samples.about.get("potential")
+        if potential is None:
+            raise DataError(
+                f"features={self.features} need a potential for second derivatives, and the samples name "
+                "none; set representation.potential to an eam.fs or eam.alloy file"
+            )
+        settings = {"cutoff": self.cutoff, "fraction": self.soft_fraction}
+        return Task(
+            label=str(atoms.info.get("group", key[:12])),
+            kind="modes",
+            recipe={
+                "version": self.version,
+                "structure": key,
+                "potential": potential_hash(str(potential)),
+                **settings,
+            },
+            function=store_softness,
+            arguments={
+                "positions": atoms.positions,
+                "cell": np.asarray(atoms.cell),
+                "symbols": atoms.get_chemical_symbols(),
+                "potential": str(potential),
+                **settings,
+            },
+        )
+
+
+def _neighbour_means(features: Any, neighbours: Any) -> Any:
+    """(n, n_features): mean over each atom's neighbours; its own value where it has none."""
+    import numpy as np
+
+    centre, other = neighbours
+    count = np.bincount(centre, minlength=len(features))
+    total = np.stack([np.bincount(centre, column[other], len(features)) for column in features.T], axis=1)
+    return np.where(count[:, None] > 0, total / np.maximum(count, 1)[:, None], features)
 
 
 def _structure_key(atoms: Atoms) -> str:

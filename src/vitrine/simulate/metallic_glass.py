@@ -64,7 +64,12 @@ class MetallicGlass(Part):
     directions: tuple[Direction, ...] = Field(
         ("xy", "yz", "xz", "-xy", "-yz", "-xz"), min_length=1, description="shear directions"
     )
-    strain_step: Strain = Field(1e-4, description="strain between two minimisations")
+    strain_step: Strain = Field(1e-4, description="strain over which the event is measured")
+    largest_step: Strain = Field(
+        1e-3,
+        description="strain between two minimisations while nothing yields; a step in which something "
+        "does is taken back and halved, down to strain_step",
+    )
     max_strain: Strain = Field(0.06, description="strain at which a direction without event is given up")
     force_tolerance: EvPerAngstrom = Field(
         1e-4, description="eV/Å; the event moves to larger strain above 1e-4"
@@ -125,7 +130,7 @@ class MetallicGlass(Part):
 
     def tasks(self) -> list[Task]:
         """One task per specimen and direction; each needs the quench of its specimen."""
-        from vitrine.physics import glass
+        from vitrine.physics import glass, shear
         from vitrine.physics.lammps import engine_version, pair_commands, potential_hash
 
         pair_commands(self.potential, self.elements)  # wrong potentials are refused before any work
@@ -150,6 +155,7 @@ class MetallicGlass(Part):
         }
         load = {
             "strain_step": self.strain_step,
+            "largest_step": self.largest_step,
             "max_strain": self.max_strain,
             "force_tolerance": self.force_tolerance,
             "threshold": self.event_threshold,
@@ -171,7 +177,7 @@ class MetallicGlass(Part):
                     label=f"{name}/{direction}",
                     kind="shear",
                     recipe={"version": self.version, "direction": direction, **engine, **load},
-                    function=glass.shear,
+                    function=shear.shear,
                     arguments={"direction": direction, **force_field, **load},
                     needs=(quenched,),
                 )

@@ -177,6 +177,7 @@ def check_same_settings(path: Path, about: dict[str, Any], free: Collection[str]
         return
     with opened(path) as file:
         before = settings_of(file)
+    before.setdefault("largest_step", before.get("strain_step"))  # files of before walked in equal steps
     now = json.loads(json.dumps(about))
     differ = sorted(key for key in now if key not in free and before.get(key) != now[key])
     if differ:

@@ -44,6 +44,7 @@ MODELS = {
     "logistic": "vitrine.learn.baselines:Logistic",
     "random-forest": "vitrine.learn.baselines:RandomForest",
     "gradient-boosting": "vitrine.learn.baselines:GradientBoosting",
+    "feature-sum": "vitrine.learn.untrained:FeatureSum",
     "gat": "vitrine.learn.neural:GraphAttention",
     "mlp": "vitrine.learn.neural:Perceptron",
 }
