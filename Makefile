@@ -25,7 +25,7 @@ docs: install
 	$(BIN)/sphinx-build -E -W --keep-going -n -q -b html -d docs/_build/doctrees docs docs/_build/html
 
 test: lint docs
-	$(BIN)/pytest -rs
+	$(BIN)/pytest -rs -n 2 --dist loadfile --durations=25
 
 slow: install
 	$(BIN)/pytest -rs -m "slow or physical"

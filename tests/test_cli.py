@@ -263,7 +263,7 @@ WRONG: dict[str, str] = {
     "measure one.xyz --cutoff -3": "--cutoff",
     "measure one.xyz --out file/below.extxyz": "cannot write file/below.extxyz",
     "measure one.xyz --out one.xyz": "one.xyz is a file to be read",
-    "measure one.xyz cut.dump --out file": "cannot write file",
+    "measure one.xyz cut.dump --out file": "--out file is a file; the answers to 2 files need a folder",
     "predict empty one.xyz": "empty is not a model folder: it holds no model.yaml",
     "predict nowhere one.xyz": "nowhere is not a model folder",
     "predict garbage one.xyz": "is not a recipe written by vitrine",

@@ -339,7 +339,7 @@ def test_broken_and_foreign_files_are_named(tmp_path: Path) -> None:
         "flat.extxyz": (text.replace('pbc="T T T"', 'pbc="T T F"'), "periodic in all three directions"),
         "notes.txt": ("hello", "unknown kind of file; expected a LAMMPS text dump"),
         "binary.dump": ("\0\1\2", "its first line should be 'ITEM: TIMESTEP'"),
-        "POSCAR": ("Cu\nnonsense\n", "cannot be read as vasp"),
+        "POSCAR": ("Cu\nnonsense\n", "not a POSCAR: no numbers of atoms in line 6 or 7"),
         "a.cif": ("data_nothing\n", "a.cif"),
     }
     for name, (content, words) in broken.items():
@@ -350,5 +350,5 @@ def test_broken_and_foreign_files_are_named(tmp_path: Path) -> None:
         assert str(path) in str(caught.value), name
     with pytest.raises(DataError, match="no such file"):
         read_configurations(tmp_path / "missing.dump")
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match="is a folder; give a file"):
         read_configurations(tmp_path)
