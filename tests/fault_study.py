@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -9,9 +10,10 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from tempfile import TemporaryDirectory
+from typing import Any
 from zipfile import ZipFile
 
 from vitrine.study.yaml_reader import write_yaml
@@ -132,13 +134,10 @@ class Server:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
         )  # fmt: skip
 
-    def __enter__(self) -> Self:
         assert self._answer() == "ready"
-        return self
+        atexit.register(self._end)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _end(self) -> None:
         self._process.kill()
         self._process.communicate()
 
@@ -197,3 +196,29 @@ class Server:
             Path(order["said"]).unlink(missing_ok=True)
         self._process.stdin.write(json.dumps(orders) + "\n")
         self._process.stdin.flush()
+
+
+class Whole(dict[str, Case]):
+    """An unbroken run of each study, made when asked for, and the seconds that it took."""
+
+    def __init__(self) -> None:
+        self.servers = {"alloys": Server()}
+        self.servers["glass"] = self.servers["alloys"]
+        self.seconds: dict[str, float] = {}
+        self._folder = TemporaryDirectory(prefix="vitrine-whole-")
+
+    def __missing__(self, study: str) -> Case:
+        if study == "network":  # importing torch takes longer than the other studies
+            self.servers[study] = Server("networks")
+        case = self[study] = Case(Path(self._folder.name) / study, study)
+        begin = time.monotonic()
+        status, said = self.servers[study].run(case)
+        assert status == 0, said
+        self.seconds[study] = time.monotonic() - begin
+        return case
+
+
+@cache
+def unbroken_runs() -> Whole:
+    """Those of this session of tests: all files share them."""
+    return Whole()

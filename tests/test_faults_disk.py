@@ -12,22 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from fault_study import Case, Server
+from fault_study import Case, Server, unbroken_runs
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
+@pytest.fixture
+def server() -> Server:
+    return unbroken_runs().servers["alloys"]
 
 
-@pytest.fixture(scope="module")
-def whole(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    """An unbroken run."""
-    case = Case(tmp_path_factory.mktemp("whole"), "alloys")
-    status, said = server.run(case)
-    assert status == 0, said
-    return case
+@pytest.fixture
+def whole() -> Case:
+    return unbroken_runs()["alloys"]
 
 
 @contextmanager
@@ -87,7 +82,6 @@ def fills_up(server: Server, case: Case, place: Path, options: str) -> tuple[int
 @pytest.mark.parametrize(
     ("place", "options", "words"),
     [
-        ("store", "size=16k", "VITRINE_STORE"),  # at the start
         ("store", "size=200k", "VITRINE_STORE"),  # among the fits
         ("store", "size=64m,nr_inodes=60", "VITRINE_STORE"),
         ("run", "size=8k", "--out"),

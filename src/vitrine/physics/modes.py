@@ -50,7 +50,7 @@ class Modes:
 
     @property
     def participation(self) -> Float:
-        """(n,) sum of |e|^2 over the modes; its sum over all atoms is the number of modes."""
+        """(n,) squared displacement of each atom summed over the modes; all atoms together: their number."""
         found: Float = np.einsum("ick,ick->i", self.vectors, self.vectors)
         return found
 

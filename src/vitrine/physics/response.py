@@ -1,12 +1,13 @@
 """How a glass answers an infinitesimal shear: first and second order of the non-affine displacement.
 
 Under a simple shear F = 1 + gamma e (e = e_x ⊗ e_y for "xy") of an athermal glass the atoms move by
-u(gamma) beyond the affine displacement, so that all forces stay zero. At zero strain
+u(gamma) beyond the affine displacement, so that all forces stay zero. At zero strain::
 
-    H u' = Xi,                      Xi = d(forces)/d(gamma) at fixed u (Maloney & Lemaitre 2006,
-                                    doi:10.1103/PhysRevE.74.016118),
-    H (u'' + e u') = d2(forces)/d(gamma)2 along the path v + gamma (e v + du') of the bond vectors v.
 
+    H u' = Xi                       Xi = d(forces)/d(gamma) at fixed u
+    H (u'' + e u') = d2(forces)/d(gamma)2 along the path v + gamma (e v + du') of the bond vectors v
+
+(first order: Maloney & Lemaitre 2006, doi:10.1103/PhysRevE.74.016118).
 u'' is the rate of change of u' in the current frame, so that the next increment of an incremental
 shear at strain gamma is u' + gamma u''. The linear response does not know the sign of the load, its
 D2min is that of the opposite load; the second order does.
