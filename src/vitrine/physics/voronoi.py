@@ -38,6 +38,9 @@ VOLUME_TOLERANCE = 1.0e-6
 FIRST_MARGIN = 2.2
 """First width of the shell of images in units of (volume per atom)^(1/3): enough for a glass."""
 
+MOST_IMAGES = 200_000
+"""Periodic images that a small box may be given, and 30 of each atom of a large one."""
+
 
 @dataclass(frozen=True)
 class Voronoi:
@@ -192,6 +195,13 @@ def _scipy(fractions: Float, cell: Float, edge_threshold: float) -> _Faces:
     enough = float(np.linalg.norm(cell, axis=1).sum())
     margin = min(FIRST_MARGIN * float(np.linalg.det(cell) / len(fractions)) ** (1 / 3), enough)
     while True:
+        images = len(fractions) * float(np.prod(1 + 2 * margin / heights))
+        if images > MOST_IMAGES + 30 * len(fractions):
+            size = " x ".join(f"{height:.3g}" for height in heights)
+            raise DataError(
+                f"{len(fractions)} atoms in a box of {size} Å are too few to tessellate: they would need "
+                f"{images:.0e} periodic images; give a box of a more even shape"
+            )
         points, owner, shift = _with_images(fractions, margin / heights)
         diagram = _qhull((points - 0.5) @ cell, len(fractions))
         lack = _missing_margin(diagram, inverse, heights, margin)
