@@ -149,7 +149,7 @@ MODELS = [
     model("an energy beyond all bounds", "shear/gat", "a.extxyz, frame 1 ... energy [eV] of atom 4 is not a finite number", atoms(lambda a: a.arrays["energy"].__setitem__(3, 1e300))),
     model("stresses of five columns", "shear/logistic", "a.extxyz, frame 1 ... stress has the shape (27, 5); it needs six columns", atoms(lambda a: a.arrays.update(stress=a.arrays["stress"][:, :5]))),
     model("two atoms in one place", "shear/logistic", "a.extxyz, frame 1 ... atoms 1 and 4 are in one place", atoms(lambda a: a.positions.__setitem__(3, a.positions[0]))),
-    model("no energies and no potential", "shear/logistic", "a.extxyz, frame 1", both(atoms(lambda a: a.arrays.pop("energy")), swap(RECIPE, "potential: ", "ptential: "))),
+    model("no energies and no potential", "shear/logistic", "a.extxyz, frame 1", both(atoms(lambda a: a.arrays.pop("energy")), swap(RECIPE, "potential: CuZr", "ptential: CuZr"))),
     model("no such potential", "shear/logistic", "my.eam.fs ... give the path of an eam/fs or eam/alloy file", atoms(lambda a: a.arrays.pop("energy")), f"{_PREDICT} --potential my.eam.fs"),
     model("a formula that is none", "alloy/ridge", "a.csv ... row 1: 'Xx2' is not a formula: 'Xx' is not an element", lambda f: (f.parent / "a.csv").write_text("formula\nXx2\n")),
     model("no such column", "alloy/ridge", "a.csv: no column 'formla' (source.formula); did you mean 'formula'?", command="predict model a.csv --formula formla"),

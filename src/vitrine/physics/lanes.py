@@ -125,8 +125,7 @@ def pointers_of(context: Any, builder: Any, signature: Any, args: Any, count: in
     return [context.make_array(kind)(context, builder, value).data for kind, value in pairs]
 
 
-@intrinsic
-def forces_and_densities(  # type: ignore[no-untyped-def]
+def _forces_and_densities(  # type: ignore[no-untyped-def]
     typing, moved, out, density, packed, second, atom, begin, end, lanes
 ):
     """For the bonds ``begin`` to ``end`` of an atom: forces at fixed densities, and change of densities.
@@ -164,8 +163,7 @@ def forces_and_densities(  # type: ignore[no-untyped-def]
     return signature, write
 
 
-@intrinsic
-def forces_of_densities(typing, out, density, packed, second, atom, begin, end, lanes):  # type: ignore[no-untyped-def]
+def _forces_of_densities(typing, out, density, packed, second, atom, begin, end, lanes):  # type: ignore[no-untyped-def]
     """For the bonds of an atom: forces from changed densities, times F'', of both ends. Shapes as above."""
     signature = types.void(out, density, packed, second, types.int64, types.int64, types.int64, lanes)
 
@@ -191,3 +189,9 @@ def forces_of_densities(typing, out, density, packed, second, atom, begin, end, 
         return context.get_dummy_value()
 
     return signature, write
+
+
+forces_and_densities: Any = intrinsic(_forces_and_densities)
+"""For compiled code; see :func:`_forces_and_densities`."""
+forces_of_densities: Any = intrinsic(_forces_of_densities)
+"""For compiled code; see :func:`_forces_of_densities`."""

@@ -150,7 +150,8 @@ class VoronoiGraph(Part):
         stored: dict[str, dict[str, Any]] = {key: {} for key in structures}
         for key, name, outcome in zip([*structures] * len(kinds), files, outcomes, strict=True):
             if outcome.folder is None:
-                raise DataError(f"no features of {outcome.label}: {outcome.error}")
+                what = "second derivatives" if name == SOFTNESS else "Voronoi cells"
+                raise DataError(f"no {what} for {outcome.label}: {outcome.error}")
             with np.load(outcome.folder / name, allow_pickle=False) as file:
                 stored[key] |= {array: file[array] for array in file.files}
         return stored
