@@ -89,6 +89,7 @@ DUMPS = [
     dump("a box upside down", frame(box="pp pp pp\n0 10\n0 10\n10 0\n"), "frame 1: the box must be wider than 0 along each axis; its bounds give -10 along z"),
     dump("a tilt beyond the bounds", frame(box="xy xz yz pp pp pp\n0 10 20\n0 10 0\n0 10 0\n"), "frame 1: the box must be wider than 0 ... less the tilts give -10 along x"),
     dump("a triclinic box in one plane", frame(box="abc origin pp pp pp\n1 0 0 0\n2 0 0 0\n0 0 1 0\n"), "a.dump: the box must have a finite volume above 0"),
+    dump("a box like a thread", frame(box="pp pp pp\n0 1e7\n0 10\n0 10\n"), "a.dump, frame 1: 8 atoms in a box of 1e+07 x 10 x 10 Å are too few to tessellate ... a more even shape"),
     dump("an endless box", frame(box="pp pp pp\n0 1e200\n0 1e200\n0 1e200\n"), "a.dump: the box must have a finite volume above 0, not inf"),
     dump("bounds that are no numbers", frame(box="pp pp pp\n0 10\n0 nan\n0 10\n"), "frame 1: the box bounds should be 3 lines of 2 finite numbers"),
     dump("bounds of unlike length", frame(box="pp pp pp\n0 10 0\n0 10\n0 10\n"), "frame 1: the box bounds should be 3 lines of 2 finite numbers"),
@@ -318,6 +319,19 @@ def unwritten(file: Any, specimen: Any) -> None:
     specimen.create_dataset("energy", shape=(10**12,), dtype="f4", chunks=(1000,))
 
 
+def endless(folder: Path, trained: Trained) -> None:
+    """One byte of the length of the last text: HDF5 2.0 goes round in circles on it."""
+    path = glasses(folder)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"GCOL") + 16  # of the first object in the heap of texts
+    objects = []
+    while content[place] or content[place + 1]:
+        objects.append(place + 8)
+        place += 16 + -(-int.from_bytes(content[place + 8 : place + 16], "little") // 8) * 8
+    content[objects[-1]] += 8
+    path.write_bytes(content)
+
+
 WHOLE = find_released("cu64zr36-n500").read_bytes()
 RELEASED = [
     Bad("released: no such file", "run my.yaml", "no file and no released set 'my.h5'; known: cu64zr36-n500", {"my.yaml": RELEASED_STUDY}),
@@ -325,6 +339,7 @@ RELEASED = [
     Bad("released: no HDF5", "run my.yaml", "my.h5 is not an HDF5 file of released glasses", {"my.yaml": RELEASED_STUDY, "my.h5": "x"}),
     Bad("released: cut short", "run my.yaml", "my.h5 is not an HDF5 file ... truncated file", {"my.yaml": RELEASED_STUDY, "my.h5": WHOLE[:5000]}),
     Bad("released: simulate into another file", "simulate metallic-glass -o my.h5 --workers 0", "my.h5 is not an HDF5 file of released glasses", {"my.h5": "x"}, needs="lammps"),
+    Bad("released: texts without an end", "run my.yaml", "my.h5 is damaged: ", {"my.yaml": RELEASED_STUDY}, endless),
     released("more specimens than there are", "holds 2 specimens; 9 were asked for", lambda f, s: None, "--set source.specimens=9"),
     released("another format", "its format is 'x', this version of vitrine reads 'vitrine sheared glasses 1'", lambda f, s: f.attrs.update(format="x")),
     released("no settings", "is damaged: it names no settings or no specimens", lambda f, s: f.attrs.pop("about")),

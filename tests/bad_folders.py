@@ -192,6 +192,7 @@ RUNS = [
     run("a list", f"{_NOT} ... should be a mapping", text("result.json", "[]")),
     run("deep nesting", _NOT, text("result.json", "[" * 100_000)),
     run("a key missing", f"{_NOT}: version", result(lambda found: found.pop("version"))),
+    run("no rows", f"{_NOT}: it holds no rows", result(lambda found: found.pop("rows"))),
     run("a key of another version", f"{_NOT}: it holds 'film', which this version does not know", result(lambda found: found.update(film=1))),
     run("a number for a title", f"{_NOT}: title: Input should be a valid string, got '5'", result(lambda found: found.update(title=5))),
     run("a word for a value", f"{_NOT}: rows.0.value: Input should be a valid number", result(lambda found: found["rows"][0].update(value="high"))),

@@ -319,6 +319,7 @@ FLAGS: Sequence[Bad] = [
     flags("measure a.xyz --fields d2min --cutoff 1e6", "--cutoff: 1e+06 Å gives each atom of a.xyz about ... neighbours", {"a.xyz": 2 * _XYZ["a.xyz"]}),
     flags("measure a.xyz --out a.xyz", "--out a.xyz is a file to be read; write to another one", _XYZ),
     flags("measure a.xyz a.xyz --out b.txt", "--out b.txt is a file; the answers to 2 files need a folder", {**_XYZ, "b.txt": ""}),
+    flags(f"measure {'x' * 300}.dump", "File name too long: xxx ... give another name"),
     flags("run my.yaml --workers two", "--workers", {"my.yaml": STUDY}),
     flags("run my.yaml --wrokers 2", "--wrokers", {"my.yaml": STUDY}),
     flags("init shear-transform", "no study 'shear-transform'; did you mean 'shear-transformation'? ... or give a study file"),

@@ -25,7 +25,7 @@ ALLOYS: dict[str, Any] = {
     "study": "tiny-alloys",
     "title": "Tiny",
     "question": "How little is a study?",
-    "source": {"kind": "emt-alloys", "random_cells": 20},
+    "source": {"kind": "emt-alloys", "random_cells": 20, "relaxed": False},
     "label": {"kind": "column"},
     "representation": {"kind": "elemental-fractions", "elements": "all"},
     "tracks": [{"split": {"kind": "grouped", "folds": 3, "validation": 0.1, "seed": 0}}],

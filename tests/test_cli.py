@@ -58,16 +58,19 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def cpu_seconds(*arguments: str) -> float:
-    """User and system time of a process that runs vitrine."""
+    """User and system time of a Python process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "vitrine.cli.main", *arguments], check=True, capture_output=True)
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("--help",), ("simulate", "metallic-glass", "--help")])
-def test_list_and_help_take_less_than_half_a_second(arguments: tuple[str, ...]) -> None:
-    assert min(cpu_seconds(*arguments) for _ in range(3)) < 0.5
+def test_list_and_help_cost_little_more_than_the_libraries_that_they_need(arguments: tuple[str, ...]) -> None:
+    """A ratio in one run, since seconds depend on the machine and on who else works there."""
+    ours = min(cpu_seconds("-m", "vitrine.cli.main", *arguments) for _ in range(3))
+    theirs = min(cpu_seconds("-c", "import numpy, pydantic, typer, typer.main, yaml") for _ in range(3))
+    assert ours < 3 * theirs
 
 
 IMPORTS = """

@@ -27,7 +27,7 @@ Point = tuple[str, str, int]
 
 POINTS: dict[str, list[Point]] = {
     "alloys": [
-        ("vitrine.simulate.emt_alloys", "_relaxed", 60),  # in the simulation
+        ("vitrine.simulate.emt_alloys", "_Emt.energy", 60),  # in the simulation
         ("vitrine.campaign.store", "_remove", 1),  # the first entry has its marker, but is not renamed
         ("vitrine.samples", "Examples.save", 1),
         ("vitrine.campaign.index", "append", 3),  # renamed, but not in the list

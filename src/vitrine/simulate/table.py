@@ -216,6 +216,10 @@ def _clear_errors(path: Path) -> Iterator[None]:
         raise DataError(f"{path} cannot be read: {error}") from error
     except ValueError as error:  # pandas and pyarrow: parser errors
         raise DataError(f"{path} is not a readable table: {error}") from error
+    except Exception as error:
+        if not type(error).__module__.startswith("pyarrow"):  # whose errors have no base but this
+            raise
+        raise DataError(f"{path} is not a readable Parquet file: {error}") from error
 
 
 def _column_names(path: Path) -> list[str]:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from vitrine.study.result import AtomsFigure, CurveFigure, Figure, Result, ScatterFigure
 
 _KINDS: dict[str, type[Figure]] = {"curves": CurveFigure, "scatter": ScatterFigure, "atoms": AtomsFigure}
+NEEDED = ("rows", "claims", "published", "figures")
 _Triples = list[tuple[float, float, float]]
 
 
@@ -39,7 +40,10 @@ def result_from(data: Any) -> Result:
     ValueError: names the place in the data and what is wrong there.
     """
     data = _known(Result, data, "it")
-    if not isinstance(data.get("figures"), list):
+    missing = [name for name in NEEDED if name not in data]
+    if missing:
+        raise ValueError(f"it holds no {missing[0]}")
+    if not isinstance(data["figures"], list):
         raise ValueError("figures should be a list")
     figures = [_figure(figure, f"figures.{number}") for number, figure in enumerate(data["figures"])]
     found: Result = _checked(Result, {**data, "figures": figures}, "")
