@@ -73,8 +73,19 @@ class ConstantModel:
         (folder / CONSTANT).write_text(json.dumps({"mean": self._mean}), encoding="utf-8")
 
     def load(self, folder: Path) -> Self:
-        """Read ``constant.json``."""
-        self._mean = float(json.loads((folder / CONSTANT).read_text(encoding="utf-8"))["mean"])
+        """Read ``constant.json``.
+
+        Raises
+        ------
+        DataError: it is missing or broken.
+        """
+        path = folder / CONSTANT
+        try:
+            self._mean = float(json.loads(path.read_text(encoding="utf-8"))["mean"])
+            if not np.isfinite(self._mean):
+                raise ValueError("the mean is not finite")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise DataError(f"{path} holds no constant written by vitrine: {error}") from error
         return self
 
     def describe(self) -> dict[str, Any]:

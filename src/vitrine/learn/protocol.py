@@ -100,4 +100,9 @@ class Scaler:
     @classmethod
     def from_dict(cls, data: dict[str, list[float]]) -> Self:
         """Read :meth:`as_dict`."""
-        return cls(np.asarray(data["mean"], dtype=float), np.asarray(data["spread"], dtype=float))
+        mean, spread = (np.asarray(data[name], dtype=float) for name in ("mean", "spread"))
+        if mean.ndim != 1 or mean.shape != spread.shape or not mean.size:
+            raise ValueError("mean and spread must be two lists of one length")
+        if not (np.isfinite(mean).all() and np.isfinite(spread).all() and (spread > 0).all()):
+            raise ValueError("means must be finite, and spreads above 0")
+        return cls(mean, spread)

@@ -63,13 +63,13 @@ class Evaluation(_Strict):
         None, gt=0, lt=1, description="also quote metrics re-weighted to this fraction of positives"
     )
     shuffled_labels: str | None = Field(None, description="model trained on shuffled labels, as a null")
-    resamples: int = Field(1000, ge=10, description="bootstrap resamples of groups")
+    resamples: int = Field(1000, ge=10, le=1_000_000, description="bootstrap resamples of groups")
 
 
 class Seeds(_Strict):
     """Every seed, one per stage (sources and splits carry their own)."""
 
-    model: int = Field(0, ge=0, description="initial weights, order of batches, random trees")
+    model: int = Field(0, ge=0, le=4_000_000, description="initial weights, order of batches, random trees")
     shuffle: int = Field(0, ge=0, description="of the label-shuffle null")
     bootstrap: int = Field(0, ge=0, description="of the intervals")
 
