@@ -457,3 +457,23 @@ def test_models_that_ship_with_vitrine_load() -> None:
         assert vitrine.load_model(study).folder == folder
         assert vitrine.load_model(study).study == study
     assert find_model._shipped().parent.is_dir(), "that is where they would be"
+
+
+@pytest.mark.parametrize("name", ["ridge", "ridge.part"])
+def test_a_file_in_the_place_of_a_model_folder_is_named_and_stays(
+    name: str, alloy_run: Path, tmp_path: Path, shared_store: Path
+) -> None:
+    import shutil
+
+    import vitrine
+    from conftest import ALLOYS
+
+    out = tmp_path / "run"
+    shutil.copytree(alloy_run, out)
+    shutil.rmtree(out / "models" / "ridge")
+    path = out / "models" / name
+    path.write_text("mine")
+    study = vitrine.load_study("branched-composition", "smoke", ALLOYS)
+    with pytest.raises(DataError, match=f"models/{name}: a file is in the place"):
+        vitrine.run(study, out, store=shared_store)
+    assert path.read_text() == "mine"

@@ -8,6 +8,7 @@ vectorised loop.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -65,15 +66,7 @@ class Hessian:
 
     def columns(self, vectors: Float) -> Float:
         """H times vectors as columns, (3 n, any number) float64."""
-        count = vectors.shape[1]
-        found = np.empty_like(vectors)
-        for start in range(0, count, WIDTH):
-            part = vectors[:, start : start + WIDTH]
-            block = np.zeros((self.n_atoms, 3, WIDTH))
-            block[:, :, : part.shape[1]] = part.reshape(self.n_atoms, 3, -1)
-            product = self(block)[:, :, : part.shape[1]]
-            found[:, start : start + WIDTH] = product.reshape(3 * self.n_atoms, -1)
-        return found
+        return in_blocks(self, vectors, np.float64)
 
     def diagonal_blocks(self) -> Float:
         """(n, 3, 3): the blocks of H on its diagonal, mass-weighted as H is.
@@ -106,6 +99,18 @@ class Hessian:
                     + state.embedding_curvature * gradient[:, a] * gradient[:, b]
                 )
         return blocks * (self.weight**2)[:, None, None]
+
+
+def in_blocks(apply: Callable[[NDArray[Any]], NDArray[Any]], vectors: Float, dtype: Any) -> Float:
+    """Columns (3 n, any number) float64 through a function of blocks (n, 3, WIDTH) of this dtype."""
+    n = len(vectors) // 3
+    found = np.empty_like(vectors)
+    for start in range(0, vectors.shape[1], WIDTH):
+        part = vectors[:, start : start + WIDTH]
+        block = np.zeros((n, 3, WIDTH), dtype)
+        block[:, :, : part.shape[1]] = part.reshape(n, 3, -1)
+        found[:, start : start + WIDTH] = apply(block)[:, :, : part.shape[1]].reshape(3 * n, -1)
+    return found
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vitrine.errors import DataError, StudyError
 from vitrine.physics.eam import EamPotential, eam_state, morton_order
-from vitrine.physics.hessian import WIDTH, Hessian
+from vitrine.physics.hessian import WIDTH, Hessian, in_blocks
 from vitrine.samples import Float, Int
 
 BLOCK = 32
@@ -202,15 +202,7 @@ class _Filter:
 
     def __call__(self, vectors: Float) -> Float:
         """Filter columns (3 n, any number), float64 in and out."""
-        n, count = self._hessian.n_atoms, vectors.shape[1]
-        found = np.empty_like(vectors)
-        for start in range(0, count, WIDTH):
-            part = vectors[:, start : start + WIDTH]
-            block = np.zeros((n, 3, WIDTH), np.float32)
-            block[:, :, : part.shape[1]] = part.reshape(n, 3, -1)
-            filtered = self._block(block)[:, :, : part.shape[1]]
-            found[:, start : start + WIDTH] = filtered.reshape(3 * n, -1)
-        return found
+        return in_blocks(self._block, vectors, np.float32)
 
     def _block(self, old: NDArray[Any]) -> NDArray[Any]:
         hessian, centre, half = self._hessian, self._centre, self._half

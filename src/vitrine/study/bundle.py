@@ -121,9 +121,12 @@ def write_model_folder(
 
     Raises
     ------
-    DataError: the model saves files that a model folder does not hold.
+    DataError: the model saves files that a model folder does not hold, or a file is in its place.
     """
     temporary = folder.with_name(folder.name + ".part")
+    for path in (folder, temporary):
+        if path.is_file():
+            raise DataError(f"{path}: a file is in the place of a model folder; move it away")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     for path in fitted.iterdir():
