@@ -40,6 +40,7 @@ class Samples:
     groups: what must stay together in a split (specimen, reduced formula), one per sample.
     about: provenance (JSON-able).
     left_out: id -> reason, for samples that could not be used.
+    attributes: name -> (n_samples,) numbers by which results may be told apart (event strain, size).
     """
 
     kind: str
@@ -48,15 +49,46 @@ class Samples:
     groups: tuple[str, ...]
     about: dict[str, Any] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, Float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not (len(self.items) == len(self.ids) == len(self.groups)):
             raise ValueError("items, ids and groups must have one entry per sample")
+        if any(len(values) != len(self.ids) for values in self.attributes.values()):
+            raise ValueError("an attribute must have one number per sample")
         if len(set(self.ids)) != len(self.ids):
             raise DataError("sample ids are not unique")
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def select(self, samples: Sequence[int], left_out: dict[str, str] | None = None) -> Samples:
+        """These samples alone, by position; ``left_out`` adds to what is left out already."""
+        chosen = list(samples)
+        table = self.kind == "formulas"
+        return replace(
+            self,
+            items=self.items.iloc[chosen].reset_index(drop=True) if table else [self.items[i] for i in chosen],
+            ids=tuple(self.ids[i] for i in chosen),
+            groups=tuple(self.groups[i] for i in chosen),
+            attributes={name: values[chosen] for name, values in self.attributes.items()},
+            left_out=self.left_out | (left_out or {}),
+        )
+
+
+_PER_ROW = ("features", "target", "severity", "others", "vectors", "tensors")
+_OPTIONAL = (
+    "target",
+    "edges",
+    "edge_starts",
+    "severity",
+    "others",
+    "edge_vectors",
+    "vectors",
+    "tensors",
+    "loads",
+)
+"""arrays of examples that may be absent, in the order in which they enter a digest"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +101,13 @@ class Examples:
     ``starts[i]:starts[i + 1]``; ``edges``, for graphs, is ``(2, n_edges) int64`` over all rows
     (centre, neighbour), and ``edge_starts`` ``(n_samples + 1,)`` its bounds per sample.
     ``severity`` is ``(n_rows,)`` or None: the continuous quantity behind a binary target
-    (D2min in Å^2), for evaluation only.
+    (D2min in Å^2), for evaluation only. ``others`` is ``(n_rows, n_others)`` or None: further
+    quantities that a model may learn in place of the target, named by ``other_labels``.
+
+    For models that see space: ``edge_vectors`` is ``(n_edges, 3)`` from centre to neighbour,
+    ``vectors`` ``(n_rows, n_vectors, 3)`` and ``tensors`` ``(n_rows, n_tensors, 3, 3)`` symmetric,
+    ``loads`` ``(n_samples, 3, 3)`` the symmetric strain of a sample's load; all in one frame, None
+    where a representation makes none.
     """
 
     makes: str
@@ -83,6 +121,12 @@ class Examples:
     edges: Int | None = None
     edge_starts: Int | None = None
     severity: NDArray[np.float32] | None = None
+    others: NDArray[np.float32] | None = None
+    other_labels: tuple[str, ...] = ()
+    edge_vectors: NDArray[np.float32] | None = None
+    vectors: NDArray[np.float32] | None = None
+    tensors: NDArray[np.float32] | None = None
+    loads: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -112,25 +156,29 @@ class Examples:
         samples = self._indices(samples)
         rows = self.rows_of(samples)
         starts = np.concatenate([[0], np.cumsum(np.diff(self.starts)[samples])]).astype(np.int64)
-        edges = edge_starts = None
+        chosen: dict[str, Any] = {name: getattr(self, name) for name in (*_PER_ROW, "loads")}
+        chosen = {
+            name: None if array is None else array[samples if name == "loads" else rows]
+            for name, array in chosen.items()
+        }
         if self.edges is not None and self.edge_starts is not None:
+            bounds = [slice(self.edge_starts[s], self.edge_starts[s + 1]) for s in samples]
             parts = [
-                self.edges[:, self.edge_starts[s] : self.edge_starts[s + 1]] - self.starts[s] + starts[new]
-                for new, s in enumerate(samples)
+                self.edges[:, part] - self.starts[s] + starts[new]
+                for new, (s, part) in enumerate(zip(samples, bounds, strict=True))
             ]
-            edges = np.concatenate(parts, axis=1) if parts else np.zeros((2, 0), np.int64)
+            chosen["edges"] = np.concatenate(parts, axis=1) if parts else np.zeros((2, 0), np.int64)
             counts = np.diff(self.edge_starts)[samples]
-            edge_starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+            chosen["edge_starts"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+            if self.edge_vectors is not None:
+                vectors = [self.edge_vectors[part] for part in bounds]
+                chosen["edge_vectors"] = np.concatenate(vectors) if vectors else self.edge_vectors[:0]
         return replace(
             self,
             ids=tuple(self.ids[s] for s in samples),
             groups=tuple(self.groups[s] for s in samples),
-            features=self.features[rows],
             starts=starts,
-            target=None if self.target is None else self.target[rows],
-            severity=None if self.severity is None else self.severity[rows],
-            edges=edges,
-            edge_starts=edge_starts,
+            **chosen,
         )
 
     def _indices(self, samples: Sequence[int] | Int) -> Int:
@@ -171,9 +219,10 @@ class Examples:
             "groups": np.array(self.groups, dtype=str),
             "features": self.features,
             "feature_labels": np.array(self.feature_labels, dtype=str),
+            "other_labels": np.array(self.other_labels, dtype=str),
             "starts": self.starts,
         }
-        for name in ("target", "edges", "edge_starts", "severity"):
+        for name in _OPTIONAL:
             if getattr(self, name) is not None:
                 arrays[name] = getattr(self, name)
         np.savez(folder / "examples.npz", **arrays)
@@ -189,7 +238,7 @@ class Examples:
         path = folder / "examples.npz"
         data = load_arrays(path, "examples")
         try:
-            names = ("ids", "groups", "feature_labels")
+            names = ("ids", "groups", "feature_labels", "other_labels")
             texts: dict[str, Any] = {n: tuple(str(s) for s in data.pop(n)) for n in names}
             found = cls(
                 makes=str(data.pop("makes")),
@@ -211,20 +260,29 @@ class Examples:
             "starts": _bounds(self.starts, samples, n),
             "target_kind": self.target_kind in ("binary", "value"),
         }
-        for name, kind in (
-            ("features", "f"),
-            ("target", "f"),
-            ("severity", "f"),
-            ("starts", "iu"),
-            ("edges", "iu"),
-        ):
+        for name in ("features", "starts", *_OPTIONAL):
             array = getattr(self, name)
             if array is not None:
-                wanted[f"kind of {name}"] = array.dtype.kind in kind
+                whole = name in ("starts", "edges", "edge_starts")
+                wanted[f"kind of {name}"] = array.dtype.kind in ("iu" if whole else "f")
                 if array.dtype.kind == "f":
                     wanted[f"values of {name}"] = bool(np.isfinite(array).all())
-        for name in ("target", "severity"):
-            wanted[name] = getattr(self, name) is None or getattr(self, name).shape == (n,)
+        bonds = 0 if self.edges is None or self.edges.ndim != 2 else self.edges.shape[1]
+        shapes: dict[str, tuple[int | None, ...]] = {
+            "target": (n,),
+            "severity": (n,),
+            "others": (n, len(self.other_labels)),
+            "edge_vectors": (bonds, 3),
+            "vectors": (n, None, 3),
+            "tensors": (n, None, 3, 3),
+            "loads": (samples, 3, 3),
+        }
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            wanted[name] = array is None or (
+                array.ndim == len(shape)
+                and all(b is None or a == b for a, b in zip(array.shape, shape, strict=True))
+            )
         if self.edges is not None or self.edge_starts is not None:
             edges, starts = self.edges, self.edge_starts
             wanted["edges"] = (
@@ -244,7 +302,9 @@ class Examples:
         total = hashlib.sha256()
         for text in (self.makes, self.target_kind, *self.ids, *self.groups, *self.feature_labels):
             total.update(text.encode() + b"\0")
-        for name in ("features", "starts", "target", "edges", "edge_starts", "severity"):
+        for text in self.other_labels:
+            total.update(text.encode() + b"\0")
+        for name in ("features", "starts", *_OPTIONAL):
             array = getattr(self, name)
             if array is not None:
                 total.update(name.encode())

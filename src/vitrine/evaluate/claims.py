@@ -98,3 +98,38 @@ def called_fraction(
 
     (found,) = estimates(fraction, n_groups, len(share), resamples=resamples, seed=seed, level=level)
     return found
+
+
+def fraction_difference(
+    flag: ArrayLike,
+    one: ArrayLike,
+    other: ArrayLike,
+    groups: Groups,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Estimate:
+    """Share of flagged rows among ``one`` minus that among ``other``, on the same resamples of the groups.
+
+    flag, one, other: ``(n,)`` booleans; groups: ``(n,)`` labels. Groups and rows are those of both masks.
+    """
+    a, b = np.asarray(one).astype(bool), np.asarray(other).astype(bool)
+    marked, inside, codes, n_groups = _masked(flag, a, a | b, groups)
+    first = inside > 0.5
+
+    def share(chosen: NDArray[np.bool_]) -> tuple[Float, Float]:
+        total = np.bincount(codes[chosen], weights=marked[chosen], minlength=n_groups).astype(np.float64)
+        return total, np.bincount(codes[chosen], minlength=n_groups).astype(np.float64)
+
+    parts = [share(first), share(~first)]
+
+    def difference(weights: Float) -> Float:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            one_share, other_share = (
+                weighted_sums(weights, total) / weighted_sums(weights, rows) for total, rows in parts
+            )
+        return (one_share - other_share)[:, None]
+
+    (found,) = estimates(difference, n_groups, len(marked), resamples=resamples, seed=seed, level=level)
+    return found

@@ -31,6 +31,7 @@ class Chance(ModelPart):
     """Uniform random scores: what a model that knows nothing gets."""
 
     kind: Literal["chance"] = "chance"
+    seeded: ClassVar[bool] = True
     targets: ClassVar[frozenset[str]] = frozenset({"binary"})
     summary: ClassVar[str] = "uniform random scores"
 
@@ -137,6 +138,7 @@ class RandomForest(ModelPart):
     trees: int = Field(200, ge=1, description="number of trees")
     max_features: float = Field(0.33, gt=0, le=1, description="fraction of the features tried per split")
     min_samples_leaf: int = Field(1, ge=1, description="rows in a leaf, at least")
+    seeded: ClassVar[bool] = True
     summary: ClassVar[str] = "random forest"
 
     def build(self, target: str, seed: int) -> SklearnModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
@@ -57,11 +58,20 @@ class ModelPart(Part):
     representation: str | None = Field(
         None, description="name of one of the study's representations; the study's own by default"
     )
+    learns: str | None = Field(
+        None,
+        description="quantity of the label to learn in its place (first-event: `log10 D2min`, `strain of "
+        "first event`); its prediction becomes a probability by a logistic fit on the validation samples",
+    )
 
     not_determining: ClassVar[frozenset[str]] = frozenset({"representation"})
     """the examples, whose digest enters the key of a fit, hold what it makes"""
     takes: ClassVar[frozenset[str]] = frozenset({"vectors", "graphs"})
     targets: ClassVar[frozenset[str]] = frozenset({"binary", "value"})
+    grids: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {}
+    """name -> setting -> values: grids that a search may go through"""
+    seeded: ClassVar[bool] = False
+    """Whether a fit depends on its seed: a study may then ask for several."""
     gpu: ClassVar[bool] = False
     """Whether a fit is faster on a GPU: it then goes to a worker that has one."""
 

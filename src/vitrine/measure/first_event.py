@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from vitrine.samples import Samples
 
 
+FLOOR = 1e-7
+"""Å^2, under the logarithm of D2min: below what an elastic step of 1e-4 does"""
+
+
 class FirstEvent(Part):
     """1 for atoms of connected groups whose D2min exceeds a threshold at the event step.
 
@@ -25,6 +29,9 @@ class FirstEvent(Part):
     threshold: SquareAngstrom = Field(0.1, description="Å^2 of D2min over the event step")
     min_cluster: int = Field(3, ge=1, description="connected atoms that make a group")
     cutoff: Angstrom = Field(3.8, description="Å, what connects two atoms")
+    largest_event: int | None = Field(
+        None, ge=1, description="atoms; samples whose event is larger are reported and left out"
+    )
 
     takes: ClassVar[str] = "atoms"
     makes: ClassVar[Literal["binary", "value"]] = "binary"
@@ -62,11 +69,43 @@ class FirstEvent(Part):
             targets.append(moved.astype(np.float32))
         return targets
 
+    def leaves_out(self, samples: Samples) -> dict[str, str]:
+        """Samples whose event is larger than allowed, and why they are left out."""
+        if self.largest_event is None:
+            return {}
+        sizes = [int(target.sum()) for target in self.targets(samples)]
+        return {
+            name: f"its event has {size} atoms, more than largest_event = {self.largest_event}"
+            for name, size in zip(samples.ids, sizes, strict=True)
+            if size > self.largest_event
+        }
+
+    def others(self, samples: Samples) -> dict[str, list[Any]]:
+        """Quantities that a model may learn in place of the label.
+
+        ``log10 D2min`` of the event step (Å^2); where every sample was followed beyond its event also
+        ``strain of first event``: at which the atom first took part in one, the last strain if in none.
+        """
+        import numpy as np
+
+        found = {"log10 D2min": [np.log10(np.maximum(a.arrays["d2min"], FLOOR)) for a in samples.items]}
+        if all("first_strain" in atoms.arrays for atoms in samples.items):
+            found["strain of first event"] = [
+                np.where(atoms.arrays["first_strain"] > 0, atoms.arrays["first_strain"], last_strain(atoms))
+                for atoms in samples.items
+            ]
+        return found
+
     def severity(self, samples: Samples) -> list[Any] | None:
         """D2min itself [Å^2], for plots against it."""
         import numpy as np
 
         return [atoms.arrays["d2min"].astype(np.float32) for atoms in samples.items]
+
+
+def last_strain(atoms: Any) -> float:
+    """Strain to which a sample was followed."""
+    return float(atoms.info["followed_to"])
 
 
 def _same_places(one: Any, other: Any) -> bool:

@@ -22,9 +22,10 @@ from vitrine.report.atoms import Atoms, prepare, viewer_data
 from vitrine.report.digits import as_given
 from vitrine.report.plots import draw_curves, draw_scatter
 from vitrine.report.still import draw_atoms
+from vitrine.report.slices import draw_slices
 from vitrine.report.svg import inline, text_of
 from vitrine.report.tables import metric_name, published, tracks, words
-from vitrine.study.result import AtomsFigure, CurveFigure, Figure, Result, ScatterFigure
+from vitrine.study.result import AtomsFigure, CurveFigure, Figure, Result, ScatterFigure, SliceFigure
 
 OPEN_MATRICES = 4
 """Tables of a track that stand open; the others (a threshold study has many) fold away."""
@@ -83,7 +84,8 @@ def render(result: Result, folder: Path) -> Path:
                 number,
                 figure,
                 picture,
-                wide=atoms is not None or (isinstance(figure, ScatterFigure) and len(figure.panels) > 1),
+                wide=atoms is not None
+                or (isinstance(figure, (ScatterFigure, SliceFigure)) and len(figure.panels) > 1),
                 atoms=atoms,
                 data=None if atoms is None else viewer_data(atoms),
             )
@@ -167,10 +169,12 @@ def _drawing(figure: Figure) -> tuple[Callable[[], matplotlib.figure.Figure], At
         return partial(draw_curves, figure), None
     if isinstance(figure, ScatterFigure):
         return partial(draw_scatter, figure), None
+    if isinstance(figure, SliceFigure):
+        return partial(draw_slices, figure), None
     if isinstance(figure, AtomsFigure):
         atoms = prepare(figure)
         return partial(draw_atoms, atoms), atoms
-    raise DataError(f"{type(figure).__name__} is no figure; a curve, scatter or atoms figure is")
+    raise DataError(f"{type(figure).__name__} is no figure; a curve, scatter, slice or atoms figure is")
 
 
 def _file_names(result: Result) -> list[str]:

@@ -26,6 +26,8 @@ METRICS = {
     "relative_mae": "Relative MAE",
 }
 """Names that are no plain words."""
+OWN = ("seeds", "settings")
+"""Keys of ``where`` that differ from model to model within a table."""
 TRIVIAL = {"chance": "chance level", "mean": "always the mean", "shuffled_labels": "null"}
 """Rows to measure the others against; they come last in a table."""
 
@@ -52,6 +54,7 @@ class Line:
 
     model: str
     tag: str | None
+    note: str | None
     cells: list[list[Entry]]
 
 
@@ -130,7 +133,11 @@ def entry_of(row: Row, digits: Digits) -> Entry:
 
 def where_of(row: Row) -> str:
     """What distinguishes a row beside track, model and metric, in plain words."""
-    given = dict(row.where) if row.seed is None else {**row.where, "seed": row.seed}
+    return _words_of(row.where, row.seed)
+
+
+def _words_of(where: dict[str, Any], seed: int | None) -> str:
+    given = dict(where) if seed is None else {**where, "seed": seed}
     return " · ".join(f"{words(key)}: {_said(value)}" for key, value in given.items())
 
 
@@ -175,10 +182,10 @@ def _matrix(rows: list[Row], main: list[str], digits: Digits) -> Matrix:
         cells = [
             [entry_of(row, digits) for row in own if (row.metric, row.unit) == column] for column in columns
         ]
-        lines.append(Line(model, TRIVIAL.get(model), cells))
+        lines.append(Line(model, TRIVIAL.get(model), _note(own[0]), cells))
     counts = [_range(what, (getattr(row, what) for row in rows)) for what in ("groups", "n")]
     return Matrix(
-        heading=where_of(rows[0]),
+        heading=_words_of(_common(rows[0]), rows[0].seed),
         counts=", ".join(text for text in counts if text),
         metrics=[(metric_name(metric), unit or "") for metric, unit in columns],
         lines=lines,
@@ -186,7 +193,20 @@ def _matrix(rows: list[Row], main: list[str], digits: Digits) -> Matrix:
 
 
 def _setting(row: Row) -> str:
-    return json.dumps([row.where, row.seed], sort_keys=True, default=str)
+    return json.dumps([_common(row), row.seed], sort_keys=True, default=str)
+
+
+def _common(row: Row) -> dict[str, Any]:
+    """What a table's rows have in common; the rest stands in a row of its own."""
+    return {key: value for key, value in row.where.items() if key not in OWN}
+
+
+def _note(row: Row) -> str | None:
+    """What a model's row has of its own: its seeds, its settings."""
+    seeds = row.where.get("seeds")
+    parts = [str(row.where["settings"])] if "settings" in row.where else []
+    parts += [f"mean of {len(seeds)} seeds"] if isinstance(seeds, list) else []
+    return " · ".join(parts) or None
 
 
 def _range(what: str, values: Iterable[int | None]) -> str:

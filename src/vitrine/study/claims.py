@@ -7,7 +7,7 @@ None where the interval leaves the question open or there are fewer than five gr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from vitrine.evaluate.claims import called_fraction, spearman_within
 from vitrine.evaluate.intervals import Estimate, bootstrap, paired_difference
-from vitrine.samples import Examples
+from vitrine.samples import Examples, Samples
 from vitrine.study.result import Claim
+from vitrine.study.sweep import Swept
 
 Claimant = TypeVar("Claimant", bound="Callable[[Evidence], Claim]")
 
@@ -27,10 +28,12 @@ LEE_RYU = "Lee & Ryu 2022"
 class Evidence:
     """What claims are judged on: examples and out-of-fold scores of one track.
 
-    scores: model -> (n_rows,). groups: (n_rows,) int64, group of each row. main: name of the
-    study's main model.
+    samples: that the examples were made of. scores: model -> (n_rows,), of several seeds the first.
+    every_seed: model -> (n_rows,) or (repeats, n_rows). swept: settings of the label that were varied.
+    groups: (n_rows,) int64, group of each row. main: name of the study's main model.
     """
 
+    samples: Samples
     examples: Examples
     scores: dict[str, NDArray[np.float64]]
     groups: NDArray[np.int64]
@@ -40,6 +43,8 @@ class Evidence:
     """published fraction of positives, if the study names one"""
     resamples: int
     seed: int
+    swept: tuple[Swept, ...] = ()
+    every_seed: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def truth(self) -> NDArray[np.float32]:
@@ -64,19 +69,22 @@ def needs(*models: str) -> Callable[[Claimant], Claimant]:
     return mark
 
 
-def _text(found: Estimate, digits: int = 3) -> str:
+def interval_text(found: Estimate, digits: int = 3) -> str:
+    """Value and interval as text."""
     if found.low is None or found.high is None:
         return f"{found.value:.{digits}f} (no interval: {found.groups} groups)"
     return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
 
 
-def _above(found: Estimate, bound: float) -> bool | None:
+def lies_above(found: Estimate, bound: float) -> bool | None:
+    """Whether the whole interval lies above (True) or below (False) a bound; None if it holds it."""
     if found.low is None or found.high is None or found.low <= bound < found.high:
         return None
     return found.low > bound
 
 
-def _both(*verdicts: bool | None) -> bool | None:
+def both(*verdicts: bool | None) -> bool | None:
+    """Whether all hold; None if one cannot be said and none fails."""
     if any(verdict is False for verdict in verdicts):
         return False
     return None if any(verdict is None for verdict in verdicts) else True
@@ -99,8 +107,9 @@ def imbalance_flatters(evidence: Evidence) -> Claim:
     return Claim(
         claim="AUC overestimates the predictive power: AUC is well above 0.5 while AP is near zero",
         source=f"{LEE_RYU}, abstract and Table 1 (AUC 0.85, AP 0.016 at 0.18 % positives)",
-        ours=f"AUC {_text(auc)}; AP at {100 * share:.2g} % positives {_text(ap, 4)} (chance {share:.4f})",
-        holds=_both(_above(auc, 0.5), small),
+        ours=f"AUC {interval_text(auc)}; AP at {100 * share:.2g} % positives {interval_text(ap, 4)} "
+        f"(chance {share:.4f})",
+        holds=both(lies_above(auc, 0.5), small),
         note="holds if the interval of AUC lies above 0.5 and that of AP below 0.05",
     )
 
@@ -118,8 +127,8 @@ def confidence_follows_severity(evidence: Evidence) -> Claim:
     return Claim(
         claim="Within true STZ clusters, confidence rises with the non-affine displacement",
         source=f"{LEE_RYU}, abstract and Fig. 3",
-        ours=f"Spearman correlation {_text(found)} over {found.n} event atoms",
-        holds=_above(found, 0.0),
+        ours=f"Spearman correlation {interval_text(found)} over {found.n} event atoms",
+        holds=lies_above(found, 0.0),
     )
 
 
@@ -141,7 +150,9 @@ def called_where_large(evidence: Evidence) -> Claim:
     if not large.any():
         return Claim(claim, source, "no atom with D2min above 1 Å²", None)
     found = _called(evidence, large)
-    return Claim(claim, source, f"{_text(found)} of {found.n} atoms with D2min > 1 Å²", _above(found, 0.7))
+    return Claim(
+        claim, source, f"{interval_text(found)} of {found.n} atoms with D2min > 1 Å²", lies_above(found, 0.7)
+    )
 
 
 def called_where_small(evidence: Evidence) -> Claim:
@@ -153,7 +164,7 @@ def called_where_small(evidence: Evidence) -> Claim:
     return Claim(
         claim="About 20 % of the atoms with small D2min are called STZ (14 % by the printed matrix)",
         source=f"{LEE_RYU}, Fig. 3 and confusion matrix",
-        ours=f"{_text(found)} of {found.n} atoms with D2min < 0.01 Å²",
+        ours=f"{interval_text(found)} of {found.n} atoms with D2min < 0.01 Å²",
         holds=inside,
         note="holds if the interval meets 0.14 to 0.20",
     )
@@ -175,7 +186,7 @@ def network_beats_trees(evidence: Evidence) -> Claim:
     return Claim(
         claim="Networks on composition vectors beat classical models on the same vectors",
         source="Gupta et al. 2023 (BRNet), abstract",
-        ours=f"MAE of {other} minus MAE of {evidence.main}: {_text(found, 4)}",
-        holds=_above(found, 0.0),
+        ours=f"MAE of {other} minus MAE of {evidence.main}: {interval_text(found, 4)}",
+        holds=lies_above(found, 0.0),
         note="a small table and a small network: says nothing about large data",
     )

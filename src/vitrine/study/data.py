@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,11 @@ def gather(
         if unseen:
             return Data(samples)
         raise DataError(f"the source {source.kind!r} yielded no usable sample")
+    samples = _without(samples, getattr(study.label, "leaves_out", lambda _: {})(samples), log)
+    if not len(samples):
+        if unseen:
+            return Data(samples)
+        raise DataError(f"the label {study.label.kind!r} left out every sample")  # type: ignore[attr-defined]
     log(f"{len(samples)} samples in {len(set(samples.groups))} groups")
     data = Data(samples)
     for name in dict.fromkeys(study.models[model].representation for model in models):
@@ -71,6 +76,16 @@ def gather(
         examples: Examples = part.build(samples, campaign.compute)
         data.seen[name] = attach_targets(study, samples, examples, one_class=unseen)
     return data
+
+
+def _without(samples: Samples, reasons: Mapping[str, str], log: Log) -> Samples:
+    """The samples that the label can use; the others are reported."""
+    if not reasons:
+        return samples
+    for name, reason in reasons.items():
+        log(f"left out: {name}: {reason}")
+    keep = [i for i, name in enumerate(samples.ids) if name not in reasons]
+    return samples.select(keep, left_out=dict(reasons))
 
 
 def attach_targets(
@@ -86,6 +101,7 @@ def attach_targets(
     label: Any = study.label
     target = np.concatenate(label.targets(samples)).astype(np.float32)
     severity = label.severity(samples)
+    others: dict[str, Any] = label.others(samples) if hasattr(label, "others") else {}
     if len(target) != examples.n_rows:
         raise StudyError(
             f"label {label.kind!r} gives {len(target)} targets, but its representation makes "
@@ -98,4 +114,8 @@ def attach_targets(
         target=target,
         target_kind=label.makes,
         severity=None if severity is None else np.concatenate(severity).astype(np.float32),
+        others=np.stack([np.concatenate(o) for o in others.values()], 1).astype(np.float32)
+        if others
+        else None,
+        other_labels=tuple(others),
     )

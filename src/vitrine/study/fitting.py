@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitrine.evaluate.nulls import shuffle_labels
+from vitrine.learn.other_target import build_model
 from vitrine.learn.protocol import Model, ModelPart, Resumable
 from vitrine.samples import Examples
 from vitrine.tasks import Task
@@ -54,7 +55,8 @@ def fit_fold(
 ) -> None:
     """Fit on ``train``, stop by ``validation``, score ``test`` (sample indices).
 
-    Writes ``scores.npz`` (score of each test row), ``facts.json`` and the model's own files. With
+    Writes ``scores.npz`` (scores of the rows of ``test`` and ``validation``), ``facts.json`` and the model's
+    own files. With
     ``shuffle_seed`` the targets of training and validation are permuted first.
     """
     examples = Examples.load(inputs[0])
@@ -62,21 +64,23 @@ def fit_fold(
     if shuffle_seed is not None:
         learn, hold = _shuffled(learn, shuffle_seed), _shuffled(hold, shuffle_seed + 1)
     start = time.monotonic()
-    fresh = model.build(examples.target_kind, seed)
+    fresh = build_model(model, examples.target_kind, seed)
     if isinstance(fresh, Resumable):
         fresh.resume_in(folder / UNFINISHED)
     fitted = fresh.fit(learn, hold if len(hold) else None, progress)
     trained = time.monotonic()
     scores = fitted.predict(examples.select(test)) if len(test) else np.zeros(0)
-    if not np.isfinite(scores).all():
+    predicted = time.monotonic()
+    held = fitted.predict(hold) if len(hold) else np.zeros(0)
+    if not (np.isfinite(scores).all() and np.isfinite(held).all()):
         raise FloatingPointError("the model's scores are not finite; lower its learning rate")
     facts = {
         "train_seconds": round(trained - start, 3),
-        "predict_seconds": round(time.monotonic() - trained, 4),
+        "predict_seconds": round(predicted - trained, 4),
         **fitted.describe(),
     }
     fitted.save(folder)
-    np.savez(folder / SCORES, scores=scores)
+    np.savez(folder / SCORES, scores=scores, validation=held)
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
 
@@ -116,10 +120,10 @@ def fit_task(
     )
 
 
-def read_scores(folder: Path) -> NDArray[np.float64]:
-    """Scores of the test rows of a fit."""
+def read_scores(folder: Path, of: str = "scores") -> NDArray[np.float64]:
+    """Scores of the test rows of a fit; of its ``"validation"`` rows."""
     with np.load(folder / SCORES, allow_pickle=False) as file:
-        scores: NDArray[np.float64] = file["scores"]
+        scores: NDArray[np.float64] = file[of]
     return scores
 
 
@@ -131,4 +135,4 @@ def read_facts(folder: Path) -> dict[str, object]:
 
 def load_fitted(folder: Path, model: ModelPart, target: str, seed: int) -> Model:
     """The fitted model of a store entry or of a model folder."""
-    return model.build(target, seed).load(folder)
+    return build_model(model, target, seed).load(folder)

@@ -26,6 +26,8 @@ def check_joints(study: Study) -> None:
     _check_tracks(study)
     _check_evaluation(study)
     _check_published(study)
+    _check_sweeps(study)
+    _check_search(study)
     for claim in study.claims:
         try:
             needed = getattr(shelf.find("claim", claim), "models", ())
@@ -75,14 +77,60 @@ def _check_models(study: Study) -> None:
                 f"representation {representation.kind!r} makes {representation.makes}; "
                 f"fitting models: {_fitting_models(representation.makes, target)}"
             )
-        if target not in model.targets:
+        if model.learns is not None:
+            if target != "binary" or "value" not in model.targets:
+                raise StudyError(
+                    f"models.{name}.learns: {model.kind!r} learns another quantity only where the label is "
+                    "binary and the model takes values"
+                )
+        elif target not in model.targets:
             raise StudyError(
                 f"models.{name}: {model.kind!r} cannot learn a target of kind {target!r}; "
                 f"fitting models: {_fitting_models(representation.makes, target)}"
             )
     _check_model_name(study, "main_model", study.main_model)
-    if study.evaluation.shuffled_labels is not None:
-        _check_model_name(study, "evaluation.shuffled_labels", study.evaluation.shuffled_labels)
+    for what in ("shuffled_labels", "reference"):
+        if getattr(study.evaluation, what) is not None:
+            _check_model_name(study, f"evaluation.{what}", getattr(study.evaluation, what))
+
+
+def _check_sweeps(study: Study) -> None:
+    for number, sweep in enumerate(study.sweeps):
+        where = f"sweeps.{number}"
+        if sweep.setting not in type(study.label).model_fields:
+            known = did_you_mean(sweep.setting, type(study.label).model_fields)
+            raise StudyError(f"{where}.key: the label has no setting {sweep.setting!r}{known}")
+        for value in sweep.values:  # a wrong value is refused before anything runs
+            shelf.parse("label", study.label.model_dump() | {sweep.setting: value}, f"{where}.values")
+        for name in sweep.models:
+            _check_model_name(study, f"{where}.models", name)
+
+
+def _check_search(study: Study) -> None:
+    if study.search is None:
+        return
+    _check_model_name(study, "search.model", study.search.model)
+    model = study.models[study.search.model]
+    grid = study.search.grid
+    if isinstance(grid, str):
+        if grid not in model.grids:
+            raise StudyError(
+                f"search.grid: {model.kind!r} has no grid {grid!r}{did_you_mean(grid, model.grids)}"
+            )
+        grid = model.grids[grid]
+    for setting, values in grid.items():
+        if setting not in type(model).model_fields:
+            known = did_you_mean(setting, type(model).model_fields)
+            raise StudyError(f"search.grid: {model.kind!r} has no setting {setting!r}{known}")
+        if not values:
+            raise StudyError(f"search.grid.{setting}: no values")
+        for value in values:
+            shelf.parse("model", model.model_dump() | {setting: value}, f"search.grid.{setting}")
+    if study.search.strategy == "halving" and "epochs" not in type(model).model_fields:
+        raise StudyError(f"search.strategy: halving needs a model with epochs, not {model.kind!r}")
+    for metric in study.search.metrics:
+        if metric not in study.evaluation.metrics:
+            raise StudyError(f"search.metrics: {metric!r} is not among evaluation.metrics")
 
 
 def _fitting_models(makes: str, target: str) -> str:
@@ -137,6 +185,14 @@ def _check_evaluation(study: Study) -> None:
                 f"{did_you_mean(metric, known)}"
             )
     _check_once("evaluation.metrics", study.evaluation.metrics)
+    for name in ("validation_threshold", "each_feature", "strata"):
+        if getattr(study.evaluation, name) and target != "binary":
+            raise StudyError(f"evaluation.{name}: only for a binary target")
+    if study.evaluation.clean_up is not None and study.evaluation.validation_threshold is None:
+        raise StudyError("evaluation.clean_up: needs evaluation.validation_threshold")
+    for name, bounds in study.evaluation.strata.items():
+        if list(bounds) != sorted(set(bounds)) or not bounds:
+            raise StudyError(f"evaluation.strata.{name}: expected rising bounds, got {list(bounds)}")
     if study.evaluation.published_prevalence is not None and target != "binary":
         raise StudyError("evaluation.published_prevalence: only a binary target has positives")
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 FOLDERS = ("figures", "models", "predictions")
-FILES = ("log.txt", "metrics.json", "provenance.json", "report.html", "result.json", "study.yaml")
+FILES = (
+    "log.txt", "metrics.json", "provenance.json", "report.html", "result.json", "search.csv", "study.yaml"
+)  # fmt: skip
 
 
 def start_folder(out: Path) -> None:
@@ -61,16 +63,25 @@ def write_outputs(
 
 
 def write_predictions(path: Path, examples: Examples, scores: dict[str, NDArray[np.float64]]) -> None:
-    """A row per atom or formula: id, group, truth, then one column per model."""
+    """A row per atom or formula: id, group, truth, then one column per model.
+
+    A model with several seeds has the mean of their scores, and ``<model>.<number>`` for each.
+    """
     import pandas as pd
 
     owner = examples.owner
+    columns: dict[str, NDArray[np.float64]] = {}
+    for name, column in scores.items():
+        columns[name] = column if column.ndim == 1 else column.mean(axis=0)
+    for name, column in scores.items():
+        if column.ndim == 2:
+            columns |= {f"{name}.{number}": row for number, row in enumerate(column)}
     frame = pd.DataFrame(
         {
             "id": np.asarray(examples.ids, dtype=object)[owner],
             "group": np.asarray(examples.groups, dtype=object)[owner],
             "truth": examples.target,
-            **scores,
+            **columns,
         }
     )
     frame.to_parquet(path, index=False)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitrine.campaign.campaign import Campaign
 from vitrine.errors import DataError
-from vitrine.physics.configurations import checked_copy, read_configurations
+from vitrine.physics.configurations import checked_copy
 from vitrine.physics.rotation import DIRECTIONS
 from vitrine.samples import Samples
 from vitrine.study.bundle import ModelFolder
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from ase import Atoms
 
-NOT_AT_MINIMUM = 0.05
-"""eV/Å: the largest force above which a configuration is no inherent structure"""
+MOST_AT_ONCE = 50_000
+"""atoms of a configuration that is represented under all loads at once; a larger one takes them in turn"""
 
 
 def predict_table(
@@ -62,36 +62,6 @@ def predict_formulas(
     return frame.assign(**{f"{model.source.get('target', 'target')}_predicted": scores})
 
 
-def predict_atoms(
-    model: ModelFolder,
-    path: Path,
-    campaign: Campaign,
-    *,
-    directions: Sequence[str] = DIRECTIONS,
-    elements: Sequence[str] | None = None,
-    potential: str | None = None,
-    relax: bool = False,
-) -> tuple[list[Atoms], list[str]]:
-    """The user's frames with a per-atom column ``probability`` (of a value: ``predicted``) added.
-
-    Where the representation looks at a load there is a column for each, ``probability_<direction>``.
-    Energies and stresses, if it needs them, are taken from the file's columns ``energy`` and ``stress``
-    if it has both, else computed by LAMMPS with the potential that the model was trained with.
-
-    Returns
-    -------
-    Frames and warnings.
-
-    Raises
-    ------
-    DataError: the file cannot be read or holds elements that the model does not know.
-    """
-    frames = read_configurations(path, elements)
-    return predict_frames(
-        model, frames, campaign, directions=directions, potential=potential, relax=relax, name=str(path)
-    )
-
-
 def predict_frames(
     model: ModelFolder,
     frames: Sequence[Atoms],
@@ -101,42 +71,62 @@ def predict_frames(
     potential: str | None = None,
     relax: bool = False,
     name: str = "atoms",
+    say: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[Atoms], list[str]]:
-    """As :func:`predict_atoms`, for frames in memory; what is returned are copies.
+    """Copies of frames with a per-atom column ``probability`` (of a value: ``predicted``) added.
+
+    Where the representation looks at a load there is a column for each, ``probability_<direction>``.
+    Energies and stresses, if it needs them, are taken from the columns ``energy`` and ``stress`` if a
+    frame has both, else computed by LAMMPS with the potential that the model was trained with. Second
+    derivatives are those of the same potential.
 
     Parameters
     ----------
-    name: of the frames, for messages.
+    potential: instead of the one that the model was trained with. relax: minimise the frames first.
+    name: of the frames, for messages. say: takes lines about what was done to each frame.
+
+    Returns
+    -------
+    Frames and warnings.
 
     Raises
     ------
-    DataError: a frame that is not periodic, or holds elements that the model does not know.
+    DataError: a frame that is not periodic, holds elements that the model does not know, or is at no
+        minimum of the energy while the features need one.
     """
-    representation: Any = model.representation
-    fields = set(getattr(representation, "needs_fields", ()))
-    loads = list(directions) if getattr(representation, "needs_load", False) else [None]
+    asked = _Request(model, potential, relax, say)
+    loads = list(directions) if getattr(model.representation, "needs_load", False) else [None]
     column = "probability" if model.target == "binary" else "predicted"
-    warnings: list[str] = []
     predicted = []
     for number, given in enumerate(frames):
         where = f"{name}, frame {number + 1}"
-        atoms = checked_copy(given, where)
-        if relax or not fields <= set(atoms.arrays):
-            atoms = _observe(model, atoms, where, potential, relax, warnings)
-        samples = _under_loads(atoms, f"{Path(name).stem}-{number + 1}", loads, model.source)
-        try:
-            examples = representation.build(samples, campaign.compute)
-        except DataError as error:
-            raise DataError(f"{where}: {error}") from error
-        scores = model.predict(examples).reshape(len(samples), -1)
-        for load, score in zip(loads, scores, strict=True):
+        atoms = asked.prepared(checked_copy(given, where), where)
+        for load, score in _scores(asked, atoms, f"{Path(name).stem}-{number + 1}", loads, where, campaign):
             title = column if load is None else f"{column}_{_plain(load)}"
             if len(score) == len(atoms):
                 atoms.arrays[title] = score
             else:  # one for the whole frame
                 atoms.info[title] = float(score[0])
         predicted.append(atoms)
-    return predicted, warnings
+    return predicted, asked.warnings
+
+
+def _scores(
+    asked: _Request, atoms: Atoms, name: str, loads: Sequence[str | None], where: str, campaign: Campaign
+) -> list[tuple[str | None, NDArray[np.float64]]]:
+    """Each load and the scores under it."""
+    model = asked.model
+    width = len(loads) if len(atoms) <= MOST_AT_ONCE else 1
+    found: list[tuple[str | None, NDArray[np.float64]]] = []
+    for start in range(0, len(loads), width):
+        some = loads[start : start + width]
+        samples = _under_loads(atoms, name, some, asked.about)
+        try:
+            examples = asked.representation.build(samples, campaign.compute)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
+        found += zip(some, model.predict(examples).reshape(len(samples), -1), strict=True)
+    return found
 
 
 def _plain(direction: str) -> str:
@@ -145,10 +135,13 @@ def _plain(direction: str) -> str:
 
 
 def _under_loads(atoms: Atoms, name: str, loads: Sequence[str | None], about: dict[str, Any]) -> Samples:
-    """The configuration once for each load, or once if there is none."""
+    """The configuration once for each load, or once if there is none; all share their arrays."""
+    from ase import Atoms
+
     items = []
     for load in loads:
-        item = atoms.copy()
+        item = Atoms(cell=atoms.cell, pbc=atoms.pbc)
+        item.arrays = dict(atoms.arrays)
         item.info = {"id": name if load is None else f"{name}/{load}", "group": name}
         if load is not None:
             item.info["direction"] = load
@@ -157,59 +150,77 @@ def _under_loads(atoms: Atoms, name: str, loads: Sequence[str | None], about: di
     return Samples("atoms", items, ids, tuple(name for _ in items), about)
 
 
-def _check_potential(model: ModelFolder, where: str, wanted: str, chosen: bool, warnings: list[str]) -> None:
-    """Energies of another potential are other features: say so, or stop if nobody asked for it."""
-    from vitrine.physics.lammps import potential_hash
+class _Request:
+    """A model and what the user said about its potential; collects warnings."""
 
-    if model.potential_sha256 in (None, potential_hash(wanted)):
-        return
-    words = (
-        f"{where}: the potential {wanted} is another file (by its SHA-256) than the one that the model "
-        f"{model.name} was trained with"
-    )
-    if not chosen:
-        raise DataError(f"{words}; name the right file with --potential")
-    if words not in warnings:
-        warnings.append(words)
+    def __init__(
+        self, model: ModelFolder, potential: str | None, relax: bool, say: Callable[[str], None]
+    ) -> None:
+        self.model, self._relax, self._say = model, relax, say
+        self._chosen = potential
+        self.warnings: list[str] = []
+        self.representation: Any = model.representation
+        self.about = dict(model.source)
+        if potential is not None:
+            self.about["potential"] = potential
+            if getattr(self.representation, "potential", None) is not None:
+                self.representation = self.representation.model_copy(update={"potential": potential})
+        self._fields = set(getattr(self.representation, "needs_fields", ()))
 
+    def prepared(self, atoms: Atoms, where: str) -> Atoms:
+        """With the fields that the representation needs, relaxed if that was asked for."""
+        if self._relax or not self._fields <= set(atoms.arrays):
+            return self._observed(atoms, where)
+        if self._fields:
+            self._say(
+                f"{where}: energies and stresses as in the file; taken for an energy minimum, its forces "
+                "were not looked at"
+            )
+        if getattr(self.representation, "features", "cheap") != "cheap":
+            self._potential(where)
+        return atoms
 
-def _observe(
-    model: ModelFolder,
-    atoms: Atoms,
-    where: str,
-    potential: str | None,
-    relax: bool,
-    warnings: list[str],
-) -> Atoms:
-    from vitrine.physics.glass import observe
+    def _observed(self, atoms: Atoms, where: str) -> Atoms:
+        from vitrine.physics.energies import with_energies
 
-    wanted = potential or model.source.get("potential")
-    if wanted is None:
-        raise DataError(f"{where}: has no columns energy and stress, and the model names no potential")
-    _check_potential(model, where, str(wanted), potential is not None, warnings)
-    elements = list(model.source.get("elements") or sorted(set(atoms.get_chemical_symbols())))
-    symbols = atoms.get_chemical_symbols()
-    strange = sorted(set(symbols) - set(elements))
-    if strange:
-        raise DataError(f"{where} holds {', '.join(strange)}; the model was trained on {', '.join(elements)}")
-    types = np.array([elements.index(symbol) + 1 for symbol in symbols])
-    with tempfile.TemporaryDirectory(prefix="vitrine-") as folder:
-        found = observe(
-            atoms.positions,
-            np.asarray(atoms.cell),
-            types,
-            elements,
-            str(wanted),
-            Path(folder),
-            relax=1e-4 if relax else None,
-        )
-    if found.largest_force > NOT_AT_MINIMUM:
-        warnings.append(
-            f"{where}: largest force {found.largest_force:.2g} eV/Å, not an energy minimum; the model was "
-            "trained on minimised configurations: use --relax"
-        )
-    result: Atoms = atoms.copy()
-    if relax:
-        result.positions = found.positions
-    result.arrays["energy"], result.arrays["stress"] = found.energy, found.stress
-    return result
+        wanted = self._potential(where)
+        elements = list(self.model.source.get("elements") or ())
+        strange = sorted(set(atoms.get_chemical_symbols()) - set(elements))
+        if elements and strange:
+            raise DataError(
+                f"{where} holds {', '.join(strange)}; the model was trained on {', '.join(elements)}"
+            )
+        found = with_energies(atoms, wanted, where, relax=self._relax)
+        self._say(f"{where}: {found}")
+        if not found.at_minimum:
+            self._warn(
+                f"{where}: largest force {found.largest_force:.2g} eV/Å, not an energy minimum; the model "
+                "was trained on minimised configurations"
+                + (", and LAMMPS did not reach one" if self._relax else ": use --relax")
+            )
+        return found.atoms
+
+    def _potential(self, where: str) -> str:
+        """Energies of another potential are other features: say so, or stop if nobody asked for it."""
+        from vitrine.physics.lammps import potential_hash
+
+        wanted = self._chosen or self.about.get("potential")
+        if wanted is None:
+            raise DataError(
+                f"{where}: the model needs energies and stresses or second derivatives, and names no "
+                "potential; name the file with --potential"
+            )
+        known = self.model.potential_sha256
+        if known not in (None, potential_hash(str(wanted))):
+            words = (
+                f"{where}: the potential {wanted} is another file (by its SHA-256) than the one that the "
+                f"model {self.model.name} was trained with"
+            )
+            if self._chosen is None:
+                raise DataError(f"{words}; name the right file with --potential")
+            self._warn(words)
+        return str(wanted)
+
+    def _warn(self, words: str) -> None:
+        if words not in self.warnings:
+            self.warnings.append(words)

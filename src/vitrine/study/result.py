@@ -109,7 +109,26 @@ class AtomsFigure:
     kind: str = "atoms"
 
 
-Figure = CurveFigure | ScatterFigure | AtomsFigure
+@dataclass
+class SliceFigure:
+    """Atoms of a slice through a configuration as discs, in panels side by side.
+
+    panels: each ``{"label": str, "x": [...], "y": [...], "values": [...], "marked": [0 or 1, ...],
+    "low": float, "high": float, "unit": str}``: places in Å, a value per atom as colour, marked atoms
+    with a dark rim. radius: of a disc, Å.
+    """
+
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    panels: list[dict[str, Any]]
+    radius: float = 1.1
+    kind: str = "slices"
+
+
+Figure = CurveFigure | ScatterFigure | AtomsFigure | SliceFigure
 """Any figure of a result."""
 
 

@@ -10,25 +10,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import vitrine
 from vitrine.campaign.campaign import Campaign
-from vitrine.errors import StudyError, TaskError
+from vitrine.errors import StudyError
 from vitrine.study import figures, shelf
 from vitrine.study.bundle import write_model_folder
 from vitrine.study.claims import Evidence
+from vitrine.study.cluster_figures import cluster_figures
+from vitrine.study.cross_validation import OutOfFold, cross_validate, first_seed, must
 from vitrine.study.data import Data, gather, source_tasks
-from vitrine.study.fitting import examples_task, fit_task, load_fitted, read_facts, read_scores
+from vitrine.study.fitting import examples_task, fit_task, load_fitted
 from vitrine.study.log import Log
 from vitrine.study.outputs import start_folder, write_outputs
 from vitrine.study.provenance import provenance, setup_table
 from vitrine.study.result import Figure, Result, Row
-from vitrine.study.scoring import SHUFFLED, difference_rows, group_codes, published_tables, score_rows
+from vitrine.study.scoring import (
+    difference_rows,
+    feature_rows,
+    group_codes,
+    published_tables,
+    score_rows,
+    stratum_rows,
+    threshold_rows,
+)
+from vitrine.study.search import Searched, run_search, write_search
 from vitrine.study.spec import Study, Track, model_seed
-from vitrine.tasks import Outcome, Task
-
-Scores = dict[str, NDArray[np.float64]]
+from vitrine.study.sweep import Swept, run_sweep, sweep_figures, sweep_rows
+from vitrine.tasks import Outcome
 
 
 @dataclass
@@ -37,8 +46,10 @@ class Work:
 
     data: dict[str, Data]
     """track -> its samples and examples; tracks of one source share them"""
-    scores: dict[str, Scores] = field(default_factory=dict)
-    """track -> model -> (n_rows,) out-of-fold"""
+    found: dict[str, OutOfFold] = field(default_factory=dict)
+    """by track"""
+    swept: list[Swept] = field(default_factory=list)
+    searched: Searched | None = None
     final: dict[str, Path] = field(default_factory=dict)
     """model -> store entry of the model fitted on all samples of the first track"""
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -75,6 +86,7 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
             campaign.submit(source_tasks(source))
     work = _prepare(study, campaign, log)
     _cross_validate(study, work, campaign, log)
+    _vary(study, work, campaign, log)
     _fit_final(study, work, campaign)
     result = _evaluate(study, work)
     if study.unseen is not None:
@@ -87,7 +99,10 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
         write_model_folder(
             out / "models" / name, study, name, work.final[name], work.first.samples, examples, result
         )
-    write_outputs(out, study, {name: data.truth for name, data in work.data.items()}, work.scores, result)
+    scores = {track: found.scores for track, found in work.found.items()}
+    write_outputs(out, study, {name: data.truth for name, data in work.data.items()}, scores, result)
+    if work.searched is not None:
+        write_search(out, work.searched)
     log(_reused(campaign.outcomes))
     return result
 
@@ -113,73 +128,23 @@ def _prepare(study: Study, campaign: Campaign, log: Log) -> Work:
     return work
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """One planned fit: where its scores belong."""
-
-    track: str
-    model: str
-    rows: NDArray[np.int64]
-    task: Task
-
-
-def _plan_track(study: Study, track: Track, data: Data, examples: dict[str | None, Task]) -> list[_Fit]:
-    split: Any = track.split
-    plan = []
-    for number, fold in enumerate(split.folds_of(data.samples.groups)):
-        sets = {"train": fold.train, "validation": fold.validation, "test": fold.test}
-        rows = data.truth.rows_of(fold.test)
-        # folds of one model differ in their seed, so that chance is not the same everywhere
-        seed = model_seed(study, number)
-        for name in study.models_of(track):
-            model = study.models[name]
-            seen = examples[model.representation]
-            task = fit_task(f"{track.title}/{name}/{number}", model, seen, seed=seed, **sets)
-            plan.append(_Fit(track.title, name, rows, task))
-            if name == study.evaluation.shuffled_labels:
-                label = f"{track.title}/{SHUFFLED}/{number}"
-                shuffle = study.seeds.shuffle + 2 * number
-                task = fit_task(label, model, seen, seed=seed, shuffle_seed=shuffle, **sets)
-                plan.append(_Fit(track.title, SHUFFLED, rows, task))
-    return plan
-
-
 def _cross_validate(study: Study, work: Work, campaign: Campaign, log: Log) -> None:
-    """Out-of-fold scores of every model on every track, all fits as one campaign."""
+    """Out-of-fold scores of every model on every track."""
     started = time.monotonic()
-    plan: list[_Fit] = []
-    for track in study.tracks:
-        data = work.data[track.title]
-        examples = {name: examples_task(seen) for name, seen in data.seen.items()}
-        campaign.compute_here(list(examples.values()))
-        plan += _plan_track(study, track, data, examples)
-    outcomes = _must(campaign.compute([fit.task for fit in plan]))
-    facts: dict[str, list[dict[str, Any]]] = {}
-    for fit, outcome in zip(plan, outcomes, strict=True):
-        assert outcome.folder is not None
-        columns = work.scores.setdefault(fit.track, {})
-        empty = np.full(work.data[fit.track].truth.n_rows, np.nan)
-        columns.setdefault(fit.model, empty)[fit.rows] = read_scores(outcome.folder)
-        facts.setdefault(fit.model, []).append(read_facts(outcome.folder))
-    for name, found in facts.items():
-        work.facts[name] = _mean_facts(found)
-    for track in study.tracks:  # tables in the order of the study, the null last
-        columns = work.scores[track.title]
-        work.scores[track.title] = dict(sorted(columns.items(), key=lambda item: item[0] == SHUFFLED))
+    work.found, work.facts = cross_validate(study, work.data, campaign)
     work.timings["cross-validation"] = time.monotonic() - started
-    log(f"{len(plan)} fits on {len(study.tracks)} track(s)")
+    log(f"{len(study.models)} models on {len(study.tracks)} track(s)")
 
 
-def _mean_facts(found: list[dict[str, Any]]) -> dict[str, Any]:
-    keys = ("train_seconds", "predict_seconds", "epochs", "parameters")
-    return {k: float(np.mean([f[k] for f in found])) for k in keys if all(k in f for f in found)}
-
-
-def _must(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    failed = [outcome for outcome in outcomes if outcome.folder is None]
-    if failed:
-        raise TaskError(f"{len(failed)} fit(s) failed, the first, {failed[0].label}: {failed[0].error}")
-    return list(outcomes)
+def _vary(study: Study, work: Work, campaign: Campaign, log: Log) -> None:
+    """Sweeps and searches, which train again."""
+    started = time.monotonic()
+    for sweep in study.sweeps:
+        work.swept.append(run_sweep(study, sweep, work.first, campaign, log))
+    if study.search is not None:
+        work.searched = run_search(study, work.first, campaign, log)
+    if study.sweeps or study.search is not None:
+        work.timings["sweeps and searches"] = time.monotonic() - started
 
 
 def _fit_final(study: Study, work: Work, campaign: Campaign) -> None:
@@ -194,7 +159,7 @@ def _fit_final(study: Study, work: Work, campaign: Campaign) -> None:
         fit_task(f"final/{name}", model, examples[model.representation], seed=model_seed(study, 0), **sets)
         for name, model in study.models.items()
     ]
-    for name, outcome in zip(study.models, _must(campaign.compute(tasks)), strict=True):
+    for name, outcome in zip(study.models, must(campaign.compute(tasks)), strict=True):
         assert outcome.folder is not None
         work.final[name] = outcome.folder
     work.timings["final models"] = time.monotonic() - started
@@ -217,29 +182,57 @@ def _evaluate(study: Study, work: Work) -> Result:
         main_metrics=list(study.evaluation.metrics),
         published=published_tables(study),
     )
-    for number, (track, scores) in enumerate(work.scores.items()):
-        data = work.data[track]
-        unit = _unit(study, data)
-        result.rows += score_rows(study, track, data.truth, scores, unit)
-        result.rows += difference_rows(study, track, data.truth, scores, unit)
-        drawn: list[Figure] = []
-        if number == 0:
-            drawn += figures.held_out_figure(study, track, data.samples, data.truth, scores)
-        drawn += figures.track_figures(study, track, data.truth, scores, unit)
-        result.figures += drawn
-    evidence = Evidence(
+    for number, track in enumerate(study.tracks):
+        _evaluate_track(study, work, track, result, first=number == 0)
+    for swept in work.swept:
+        rows = sweep_rows(study, swept)
+        result.rows += rows
+        result.figures += sweep_figures(study, swept, rows)
+        result.notes += [f"{swept.sweep.key}={value:g}: {why}" for value, why in swept.skipped.items()]
+    if work.searched is not None:
+        result.rows += work.searched.rows
+    result.claims = [shelf.find("claim", name)(_evidence(study, work)) for name in study.claims]
+    work.timings["evaluation"] = time.monotonic() - started
+    return result
+
+
+def _evaluate_track(study: Study, work: Work, track: Track, result: Result, *, first: bool) -> None:
+    """Rows and figures of one track."""
+    name = track.title
+    data, found = work.data[name], work.found[name]
+    unit, lead = _unit(study, data), first_seed(found.scores)
+    result.rows += score_rows(study, name, data.truth, found.scores, unit)
+    result.rows += difference_rows(study, name, data.truth, found.scores, unit)
+    if found.called:
+        result.rows += threshold_rows(study, name, data.truth, found.called)
+    drawn: list[Figure] = []
+    if first:
+        result.rows += stratum_rows(study, name, data.samples, data.truth, found.scores)
+        if study.evaluation.each_feature:
+            split: Any = track.split
+            widest = max(data.seen.values(), key=lambda examples: len(examples.feature_labels))
+            result.rows += feature_rows(study, name, widest, split.folds_of(data.samples.groups))
+        drawn += figures.held_out_figure(study, name, data.samples, data.truth, lead)
+        drawn += cluster_figures(study, data.samples, data.truth, lead)
+    result.figures += [*drawn, *figures.track_figures(study, name, data.truth, lead, unit)]
+
+
+def _evidence(study: Study, work: Work) -> Evidence:
+    """What claims are judged on: the first track, and the sweeps."""
+    scores = work.found[study.tracks[0].title].scores
+    return Evidence(
+        samples=work.first.samples,
         examples=work.first.truth,
-        scores=work.scores[study.tracks[0].title],
+        scores=first_seed(scores),
         groups=group_codes(work.first.truth),
         main=study.main_model,
         threshold=study.evaluation.threshold,
         prevalence=study.evaluation.published_prevalence,
         resamples=study.evaluation.resamples,
         seed=study.seeds.bootstrap,
+        swept=tuple(work.swept),
+        every_seed=scores,
     )
-    result.claims = [shelf.find("claim", name)(evidence) for name in study.claims]
-    work.timings["evaluation"] = time.monotonic() - started
-    return result
 
 
 def _predict_unseen(study: Study, work: Work, campaign: Campaign, log: Log) -> tuple[list[Row], list[Figure]]:

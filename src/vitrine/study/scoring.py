@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vitrine.evaluate.components import without_small
 from vitrine.evaluate.intervals import Estimate, bootstrap, paired_difference
-from vitrine.samples import Examples
+from vitrine.evaluate.metrics import FROM_CONFUSION
+from vitrine.evaluate.splits import Fold
+from vitrine.samples import Examples, Samples
 from vitrine.study.result import PublishedTable, Row
 
 if TYPE_CHECKING:
     from vitrine.study.spec import Study
 
 SHUFFLED = "shuffled_labels"
+RANKING = ("roc_auc", "average_precision", "lift")
 _PREVALENCE_FREE = {"recall", "roc_auc"}
 """do not change when the classes are re-weighted"""
 _IN_UNIT_OF_TARGET = {"mae", "rmse", "bias"}
@@ -34,27 +40,25 @@ def score_rows(
     scores: dict[str, NDArray[np.float64]],
     unit: str | None,
     where: dict[str, Any] | None = None,
+    prevalences: bool | None = None,
 ) -> list[Row]:
-    """Rows of one track: every model and metric with its interval, published values beside."""
+    """Rows of one track: every model and metric with its interval, published values beside.
+
+    Parameters
+    ----------
+    prevalences: quote metrics at the published prevalence too; by default where no ``where`` is given.
+    """
+    both = where is None if prevalences is None else prevalences
     assert examples.target is not None
     groups = group_codes(examples)
     rows = []
     settings = study.evaluation
     for model, score in scores.items():
         kinds: list[tuple[float | None, str]] = [(None, "own")]
-        if settings.published_prevalence is not None and where is None:
+        if settings.published_prevalence is not None and both:
             kinds.append((settings.published_prevalence, "published"))
         for prevalence, name in kinds:
-            found = bootstrap(
-                settings.metrics,
-                examples.target,
-                score,
-                groups,
-                threshold=settings.threshold,
-                resamples=settings.resamples,
-                seed=study.seeds.bootstrap,
-                prevalence=prevalence,
-            )
+            found = _metrics(study, settings.metrics, examples.target, score, groups, prevalence=prevalence)
             place = dict(where or {})
             if settings.published_prevalence is not None:
                 place["prevalence"] = name
@@ -63,8 +67,135 @@ def score_rows(
                 published = None
                 if where is None and (comparable or metric in _PREVALENCE_FREE):
                     published = _published(study, track, model, metric)
-                rows.append(_row(track, model, metric, estimate, unit, place, published, study))
+                place_here = _with_seeds(study, place, score)
+                rows.append(_row(track, model, metric, estimate, unit, place_here, published, study))
     return rows
+
+
+def _metrics(
+    study: Study,
+    names: Sequence[str],
+    truth: NDArray[Any],
+    score: NDArray[Any],
+    groups: NDArray[np.int64],
+    *,
+    prevalence: float | None = None,
+    threshold: float | None = None,
+) -> dict[str, Estimate]:
+    """Metrics with the resamples and the seed of the study."""
+    return bootstrap(
+        names,
+        truth,
+        score,
+        groups,
+        threshold=study.evaluation.threshold if threshold is None else threshold,
+        resamples=study.evaluation.resamples,
+        seed=study.seeds.bootstrap,
+        prevalence=prevalence,
+    )
+
+
+def _with_seeds(study: Study, where: dict[str, Any], score: NDArray[Any]) -> dict[str, Any]:
+    if score.ndim == 1:
+        return where
+    return where | {"seeds": [study.seeds.model + repeat for repeat in range(len(score))]}
+
+
+def threshold_rows(
+    study: Study, track: str, examples: Examples, called: dict[str, NDArray[np.bool_]]
+) -> list[Row]:
+    """Metrics of what is called at thresholds chosen on validation samples; also cleaned up."""
+    assert examples.target is not None
+    groups, settings = group_codes(examples), study.evaluation
+    names = [name for name in settings.metrics if name in FROM_CONFUSION]
+    kinds: list[tuple[dict[str, Any], Callable[[NDArray[np.bool_]], NDArray[np.bool_]]]] = [
+        ({"threshold": f"best {settings.validation_threshold} on validation"}, lambda marked: marked)
+    ]
+    if settings.clean_up is not None and examples.edges is not None:
+        edges, smallest = examples.edges, settings.clean_up
+        place = {**kinds[0][0], "connected_groups_of_at_least": smallest}
+        kinds.append((place, lambda marked: without_small(marked, edges, smallest)))
+    rows = []
+    for (place, clean), (model, marked), (prevalence, name) in product(
+        kinds, called.items(), _prevalences(study)
+    ):
+        score = np.stack([clean(row) for row in np.atleast_2d(marked)]).astype(np.float64)
+        score = score[0] if marked.ndim == 1 else score
+        found = _metrics(study, names, examples.target, score, groups, prevalence=prevalence, threshold=0.5)
+        here = _with_seeds(study, place | name, score)
+        rows += [_row(track, model, metric, e, None, here, None, study) for metric, e in found.items()]
+    return rows
+
+
+def _prevalences(study: Study) -> list[tuple[float | None, dict[str, str]]]:
+    published = study.evaluation.published_prevalence
+    if published is None:
+        return [(None, {})]
+    return [(None, {"prevalence": "own"}), (published, {"prevalence": "published"})]
+
+
+def feature_rows(study: Study, track: str, examples: Examples, folds: Sequence[Fold]) -> list[Row]:
+    """Metrics of ranking of each feature alone, its sign chosen on the training samples of the fold."""
+    from scipy.stats import rankdata
+
+    assert examples.target is not None
+    groups = group_codes(examples)
+    names = [name for name in study.evaluation.metrics if name in RANKING]
+    ranks = rankdata(examples.features, axis=0) / examples.n_rows  # ties share their mean rank
+    signed = np.zeros_like(ranks)
+    for fold in folds:
+        train, test = examples.rows_of(fold.train), examples.rows_of(fold.test)
+        truth = examples.target[train] > 0.5
+        higher = ranks[train][truth].mean(axis=0) >= ranks[train][~truth].mean(axis=0)
+        signed[test] = np.where(higher, ranks[test], 1 - ranks[test])
+    rows = []
+    for label, score in zip(examples.feature_labels, signed.T, strict=True):
+        found = _metrics(study, names, examples.target, np.ascontiguousarray(score), groups)
+        place = {"input": "each feature alone"}
+        rows += [_row(track, label, metric, e, None, place, None, study) for metric, e in found.items()]
+    return rows
+
+
+def stratum_rows(
+    study: Study,
+    track: str,
+    samples: Samples,
+    examples: Examples,
+    scores: dict[str, NDArray[np.float64]],
+) -> list[Row]:
+    """Metrics of ranking among the samples within each range of an attribute."""
+    assert examples.target is not None
+    groups = group_codes(examples)
+    names = [name for name in study.evaluation.metrics if name in RANKING]
+    rows = []
+    for attribute, bounds in study.evaluation.strata.items():
+        for words, inside in strata(samples.attributes[attribute], bounds):
+            chosen = inside[examples.owner]
+            truth = examples.target[chosen]
+            if not 0 < truth.sum() < len(truth):
+                continue
+            place = {attribute: words, "samples": int(inside.sum())}
+            for model, score in scores.items():
+                part = np.ascontiguousarray(score[..., chosen])
+                found = _metrics(study, names, truth, part, groups[chosen])
+                here = _with_seeds(study, place, part)
+                rows += [
+                    _row(track, model, metric, e, None, here, None, study) for metric, e in found.items()
+                ]
+    return rows
+
+
+def strata(values: NDArray[np.float64], bounds: Sequence[float]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Each range between rising bounds in words, and which values lie in it (its lower bound inside)."""
+    edges = [-np.inf, *bounds, np.inf]
+    for low, high in pairwise(edges):
+        if np.isinf(low):
+            words = f"below {high:g}"
+        elif np.isinf(high):
+            words = f"from {low:g}"
+        else:
+            words = f"{low:g} to {high:g}"
+        yield words, (values >= low) & (values < high)
 
 
 def _row(
@@ -87,7 +218,7 @@ def _row(
         groups=found.groups,
         n=found.n,
         unit=unit if metric in _IN_UNIT_OF_TARGET else None,
-        seed=study.seeds.model,
+        seed=study.seeds.model if study.seeds.repeats == 1 else None,
         published=published,
         where=where,
     )
@@ -103,30 +234,54 @@ def _published(study: Study, track: str, model: str, metric: str) -> float | Non
 def difference_rows(
     study: Study, track: str, examples: Examples, scores: dict[str, NDArray[np.float64]], unit: str | None
 ) -> list[Row]:
-    """Main model minus each other model, on the same resamples: what "better" rests on."""
-    assert examples.target is not None
-    main = study.main_model
-    if main not in scores:
-        return []
-    metric = "average_precision" if "average_precision" in study.evaluation.metrics else None
-    metrics = [m for m in (metric, "roc_auc", "mae") if m in study.evaluation.metrics]
+    """Paired differences on the same resamples, what "better" rests on.
+
+    The main model minus each other one, and each other one minus the reference.
+    """
+    main, reference = study.main_model, study.evaluation.reference
+    others = [name for name in scores if name != SHUFFLED]
     rows = []
-    for model, score in scores.items():
-        if model in (main, SHUFFLED):
+    if main in scores:
+        words = f"{main} minus this model"
+        for name in others:
+            if name != main:
+                rows += _differences(study, track, examples, (scores[main], scores[name]), name, words, unit)
+    if reference in scores:
+        words = f"this model minus {reference}"
+        for name in others:
+            if name != reference:
+                pair = (scores[name], scores[str(reference)])
+                rows += _differences(study, track, examples, pair, name, words, unit)
+    return rows
+
+
+def _differences(
+    study: Study,
+    track: str,
+    examples: Examples,
+    pair: tuple[NDArray[np.float64], NDArray[np.float64]],
+    model: str,
+    words: str,
+    unit: str | None,
+) -> list[Row]:
+    """One score minus another, by the metrics that compare models."""
+    assert examples.target is not None
+    rows = []
+    for metric in ("average_precision", "roc_auc", "mae"):
+        if metric not in study.evaluation.metrics:
             continue
-        for name in metrics:
-            found = paired_difference(
-                name,
-                examples.target,
-                scores[main],
-                score,
-                group_codes(examples),
-                threshold=study.evaluation.threshold,
-                resamples=study.evaluation.resamples,
-                seed=study.seeds.bootstrap,
-            )
-            place: dict[str, Any] = {"difference": f"{main} minus this model"}
-            rows.append(_row(track, model, name, found, unit, place, None, study))
+        found = paired_difference(
+            metric,
+            examples.target,
+            *pair,
+            group_codes(examples),
+            threshold=study.evaluation.threshold,
+            resamples=study.evaluation.resamples,
+            seed=study.seeds.bootstrap,
+        )
+        seeded = max(pair, key=lambda score: score.ndim)
+        place = _with_seeds(study, {"difference": words}, seeded)
+        rows.append(_row(track, model, metric, found, unit, place, None, study))
     return rows
 
 

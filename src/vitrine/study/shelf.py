@@ -24,10 +24,13 @@ SOURCES = {
     "released-glass": "vitrine.simulate.released:ReleasedGlass",
     "emt-alloys": "vitrine.simulate.emt_alloys:EmtAlloys",
     "table": "vitrine.simulate.table:Table",
+    "configurations": "vitrine.simulate.configurations:Configurations",
 }
 LABELS = {
     "first-event": "vitrine.measure.first_event:FirstEvent",
     "column": "vitrine.measure.column:Column",
+    "atom-class": "vitrine.measure.atom_column:AtomClass",
+    "atom-field": "vitrine.measure.atom_column:AtomField",
 }
 REPRESENTATIONS = {
     "voronoi-graph": "vitrine.represent.voronoi_graph:VoronoiGraph",
@@ -47,12 +50,18 @@ MODELS = {
     "feature-sum": "vitrine.learn.untrained:FeatureSum",
     "gat": "vitrine.learn.neural:GraphAttention",
     "mlp": "vitrine.learn.neural:Perceptron",
+    "equivariant": "vitrine.learn.neural:Equivariant",
 }
 CLAIMS = {
     "imbalance-flatters": "vitrine.study.claims:imbalance_flatters",
     "confidence-follows-severity": "vitrine.study.claims:confidence_follows_severity",
     "called-where-large": "vitrine.study.claims:called_where_large",
     "called-where-small": "vitrine.study.claims:called_where_small",
+    "auc-rises-with-threshold": "vitrine.study.cluster_claims:auc_rises_with_threshold",
+    "precision-falls-with-threshold": "vitrine.study.cluster_claims:precision_falls_with_threshold",
+    "mcc-peaks-between": "vitrine.study.cluster_claims:mcc_peaks_between",
+    "confidence-peaks-in-clusters": "vitrine.study.cluster_claims:confidence_peaks_in_clusters",
+    "false-clusters-follow": "vitrine.study.cluster_claims:false_clusters_follow",
     "network-beats-trees": "vitrine.study.claims:network_beats_trees",
 }
 STAGES: Mapping[str, Mapping[str, str]] = {

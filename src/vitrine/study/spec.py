@@ -63,6 +63,25 @@ class Evaluation(_Strict):
         None, gt=0, lt=1, description="also quote metrics re-weighted to this fraction of positives"
     )
     shuffled_labels: str | None = Field(None, description="model trained on shuffled labels, as a null")
+    validation_threshold: Literal["f1", "mcc", "recall", "precision"] | None = Field(
+        None,
+        description="also quote metrics at the threshold that is best by this one on each fold's validation "
+        "samples",
+    )
+    clean_up: int | None = Field(
+        None,
+        ge=2,
+        description="there also drop connected groups of called rows smaller than this (graphs only)",
+    )
+    each_feature: bool = Field(
+        False, description="also judge each feature alone, its sign chosen on the training samples"
+    )
+    strata: dict[str, tuple[float, ...]] = Field(
+        {}, description="attribute of the samples -> rising bounds; metrics of ranking within each range"
+    )
+    reference: str | None = Field(
+        None, description="model that the others are compared with, also pair by pair: what must be beaten"
+    )
     resamples: int = Field(1000, ge=10, le=1_000_000, description="bootstrap resamples of groups")
 
 
@@ -70,8 +89,49 @@ class Seeds(_Strict):
     """Every seed, one per stage (sources and splits carry their own)."""
 
     model: int = Field(0, ge=0, le=4_000_000, description="initial weights, order of batches, random trees")
+    repeats: int = Field(
+        1, ge=1, le=100, description="fits with seeds of their own of each model that depends on one"
+    )
     shuffle: int = Field(0, ge=0, description="of the label-shuffle null")
     bootstrap: int = Field(0, ge=0, description="of the intervals")
+
+
+class Sweep(_Strict):
+    """One setting of the label changed, and models retrained at each value."""
+
+    key: str = Field(pattern=r"^label\.[a-z_]+$", description="setting of the label, such as label.threshold")
+    values: tuple[float, ...] = Field(min_length=2, description="its values")
+    models: tuple[str, ...] = Field(min_length=1, description="names of models to train at each")
+    title: str = Field("", description="of its figures")
+
+    @property
+    def setting(self) -> str:
+        """Name of the label's setting."""
+        return self.key.removeprefix("label.")
+
+
+class Search(_Strict):
+    """A grid of settings of one model, judged by cross-validation; the best meet specimens held out."""
+
+    model: str = Field(description="name of the model whose settings are searched")
+    grid: str | dict[str, tuple[Any, ...]] = Field(
+        "coarse", description="name of one of the model's grids, or settings and their values"
+    )
+    strategy: Literal["full", "halving"] = Field(
+        "full",
+        description="every configuration with all epochs, or successive halving: a third goes on, with three "
+        "times the epochs",
+    )
+    held_out: float = Field(0.2, gt=0, lt=1, description="fraction of the groups that only the best meet")
+    folds: int = Field(4, ge=2, description="folds of the cross-validation")
+    metrics: tuple[str, ...] = Field(
+        ("recall", "precision", "f1", "mcc", "roc_auc", "average_precision"),
+        min_length=1,
+        description="a configuration is chosen by each of them; halving goes by the last",
+    )
+    smallest_epochs: int = Field(5, ge=1, description="of the first round of halving")
+    seed: int = Field(0, ge=0, description="of the split")
+    beside: dict[str, str] = Field({}, description="metric -> row of a published table")
 
 
 class Published(_Strict):
@@ -112,6 +172,8 @@ class Study(_Strict):
     seeds: Seeds = Field(Seeds(), description="every seed that is not a source's or a split's")
     published: tuple[Published, ...] = Field((), description="tables of the paper, shown as published")
     claims: tuple[str, ...] = Field((), description="published claims to test, by name")
+    sweeps: tuple[Sweep, ...] = Field((), description="settings of the label to vary, with retraining")
+    search: Search | None = Field(None, description="a grid of settings of a model")
     scale: Scale = Field("smoke", description="the scale by default; `--scale` chooses another")
 
     def representation_of(self, model: str) -> Any:
@@ -264,6 +326,11 @@ def _scale(asked: str | None, own: Any, layers: Mapping[str, Any], origin: str) 
     return chosen
 
 
-def model_seed(study: Study, fold: int) -> int:
+def model_seed(study: Study, fold: int, repeat: int = 0) -> int:
     """Seed of the models of a fold; folds differ, so that chance is not the same in each."""
-    return study.seeds.model * 1000 + fold
+    return (study.seeds.model + repeat) * 1000 + fold
+
+
+def repeats_of(study: Study, model: str) -> int:
+    """How many fits with different seeds a model gets in each fold."""
+    return study.seeds.repeats if study.models[model].seeded else 1

@@ -8,9 +8,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from vitrine.study.result import AtomsFigure, CurveFigure, Figure, Result, ScatterFigure
+from vitrine.study.result import AtomsFigure, CurveFigure, Figure, Result, ScatterFigure, SliceFigure
 
-_KINDS: dict[str, type[Figure]] = {"curves": CurveFigure, "scatter": ScatterFigure, "atoms": AtomsFigure}
+_KINDS: dict[str, type[Figure]] = {
+    "curves": CurveFigure,
+    "scatter": ScatterFigure,
+    "atoms": AtomsFigure,
+    "slices": SliceFigure,
+}
 NEEDED = ("rows", "claims", "published", "figures")
 _Triples = list[tuple[float, float, float]]
 
@@ -20,6 +25,18 @@ class _Panel:
     label: str
     x: list[float]
     y: list[float]
+
+
+@dataclass
+class _Slice:
+    label: str
+    x: list[float]
+    y: list[float]
+    values: list[float]
+    marked: list[float]
+    low: float
+    high: float
+    unit: str
 
 
 @dataclass
@@ -62,6 +79,8 @@ def _figure(data: Any, where: str) -> Figure:
             data[name] = [_with_nan(part) for part in data[name]]
     if kind == "scatter":
         _checked(list[_Panel], data.get("panels"), f"{where}.panels")
+    if kind == "slices":
+        _checked(list[_Slice], data.get("panels"), f"{where}.panels")
     if kind == "atoms":
         _checked(list[_Scene], data.get("scenes"), f"{where}.scenes")
         for name in ("positions", "cell"):

@@ -1,0 +1,187 @@
+"""Out-of-fold scores of every model on every track: all fits of a study as one campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitrine.campaign.campaign import Campaign
+from vitrine.errors import TaskError
+from vitrine.evaluate.metrics import best_threshold
+from vitrine.evaluate.splits import Fold
+from vitrine.samples import Examples
+from vitrine.study.data import Data
+from vitrine.study.fitting import examples_task, fit_task, read_facts, read_scores
+from vitrine.study.scoring import SHUFFLED
+from vitrine.study.spec import Study, Track, model_seed, repeats_of
+from vitrine.tasks import Outcome, Task
+
+if TYPE_CHECKING:
+    from vitrine.learn.protocol import ModelPart
+
+Scores = dict[str, NDArray[np.float64]]
+
+
+@dataclass
+class OutOfFold:
+    """What the folds of one track gave, per row.
+
+    Attributes
+    ----------
+    scores: model -> ``(n_rows,)`` float64, or ``(repeats, n_rows)`` with several seeds.
+    called: model -> booleans of the same shape: at the threshold that is best on the validation
+        samples of the fold; empty unless the study asks for it.
+    """
+
+    scores: Scores = field(default_factory=dict)
+    called: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One planned fit, and where its scores belong."""
+
+    track: str
+    model: str
+    repeat: int
+    fold: Fold
+    task: Task
+
+
+def first_seed(scores: Scores) -> Scores:
+    """``(n_rows,)`` of each model: of several seeds the first."""
+    return {name: column if column.ndim == 1 else column[0] for name, column in scores.items()}
+
+
+def cross_validate(
+    study: Study, data: dict[str, Data], campaign: Campaign
+) -> tuple[dict[str, OutOfFold], dict[str, dict[str, Any]]]:
+    """Fit all models of all tracks, fold by fold.
+
+    Parameters
+    ----------
+    data: by track.
+
+    Returns
+    -------
+    Scores by track, and the mean facts (seconds, epochs, parameters) by model.
+
+    Raises
+    ------
+    TaskError: a fit failed for good.
+    """
+    plan: list[Fit] = []
+    for track in study.tracks:
+        examples = store_examples(data[track.title], campaign)
+        plan += plan_track(study, track, data[track.title], examples)
+    return collect(study, plan, {name: found.truth for name, found in data.items()}, campaign)
+
+
+def store_examples(data: Data, campaign: Campaign) -> dict[str | None, Task]:
+    """Examples in the store, for the workers to read; by representation."""
+    examples = {name: examples_task(seen) for name, seen in data.seen.items()}
+    campaign.compute_here(list(examples.values()))
+    return examples
+
+
+def plan_track(
+    study: Study,
+    track: Track,
+    data: Data,
+    examples: dict[str | None, Task],
+    models: Sequence[str] | None = None,
+    prefix: str = "",
+) -> list[Fit]:
+    """All fits of one track.
+
+    Parameters
+    ----------
+    models: names; all of the track, and the null, by default. prefix: of the labels of the tasks.
+    """
+    split: Any = track.split
+    plan: list[Fit] = []
+    for number, fold in enumerate(split.folds_of(data.samples.groups)):
+        for name in study.models_of(track) if models is None else models:
+            model = study.models[name]
+            seen = examples[model.representation]
+            for repeat in range(repeats_of(study, name)):
+                label = f"{prefix}{track.title}/{name}/{number}" + (f"/{repeat}" if repeat else "")
+                task = _task(label, model, seen, fold, model_seed(study, number, repeat))
+                plan.append(Fit(track.title, name, repeat, fold, task))
+            if models is None and name == study.evaluation.shuffled_labels:
+                label = f"{track.title}/{SHUFFLED}/{number}"
+                shuffle = study.seeds.shuffle + 2 * number
+                task = _task(label, model, seen, fold, model_seed(study, number), shuffle)
+                plan.append(Fit(track.title, SHUFFLED, 0, fold, task))
+    return plan
+
+
+def _task(
+    label: str, model: ModelPart, seen: Task, fold: Fold, seed: int, shuffle_seed: int | None = None
+) -> Task:
+    sets = {"train": fold.train, "validation": fold.validation, "test": fold.test}
+    return fit_task(label, model, seen, seed=seed, shuffle_seed=shuffle_seed, **sets)
+
+
+def collect(
+    study: Study, plan: Sequence[Fit], truth: dict[str, Examples], campaign: Campaign
+) -> tuple[dict[str, OutOfFold], dict[str, dict[str, Any]]]:
+    """Run the planned fits and put their scores in order; see :func:`cross_validate`.
+
+    Parameters
+    ----------
+    truth: examples with targets, by track.
+    """
+    outcomes = must([*campaign.compute([fit.task for fit in plan])])
+    found = {fit.track: OutOfFold() for fit in plan}
+    facts: dict[str, list[dict[str, Any]]] = {}
+    repeats = {(fit.track, fit.model): 1 + fit.repeat for fit in sorted(plan, key=lambda fit: fit.repeat)}
+    metric = study.evaluation.validation_threshold
+    for fit, outcome in zip(plan, outcomes, strict=True):
+        assert outcome.folder is not None
+        examples, columns = truth[fit.track], found[fit.track]
+        shape = (repeats[fit.track, fit.model], examples.n_rows)
+        rows = examples.rows_of(fit.fold.test)
+        score = read_scores(outcome.folder)
+        columns.scores.setdefault(fit.model, np.full(shape, np.nan))[fit.repeat, rows] = score
+        facts.setdefault(fit.model, []).append(read_facts(outcome.folder))
+        if metric is not None:
+            assert examples.target is not None
+            held = examples.target[examples.rows_of(fit.fold.validation)]
+            threshold = study.evaluation.threshold
+            if held.any() and not held.all():
+                threshold = best_threshold(held, read_scores(outcome.folder, "validation"), metric)
+            called = columns.called.setdefault(fit.model, np.zeros(shape, dtype=bool))
+            called[fit.repeat, rows] = score >= threshold
+    for columns in found.values():
+        # tables in the order of the study, the null last
+        columns.scores = dict(sorted(columns.scores.items(), key=lambda item: item[0] == SHUFFLED))
+        columns.scores = {
+            name: column[0] if len(column) == 1 else column for name, column in columns.scores.items()
+        }
+        columns.called = {
+            name: column[0] if len(column) == 1 else column for name, column in columns.called.items()
+        }
+    return found, {name: _mean_facts(several) for name, several in facts.items()}
+
+
+def _mean_facts(found: list[dict[str, Any]]) -> dict[str, Any]:
+    keys = ("train_seconds", "predict_seconds", "epochs", "parameters")
+    return {k: float(np.mean([f[k] for f in found])) for k in keys if all(k in f for f in found)}
+
+
+def must(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes, all of which have a folder.
+
+    Raises
+    ------
+    TaskError: one has none.
+    """
+    failed = [outcome for outcome in outcomes if outcome.folder is None]
+    if failed:
+        raise TaskError(f"{len(failed)} fit(s) failed, the first, {failed[0].label}: {failed[0].error}")
+    return list(outcomes)
