@@ -145,28 +145,71 @@ def row(what: str, size: int, ours: list[float], peer: list[float], name: str) -
     return f"| {what} | {size:,} atoms | {times} | {others} | {name} | {min(peer) / min(ours):.2f} |"
 
 
+def derivative_rows() -> list[str]:
+    """Modes and response of 10,000 atoms."""
+    from derivatives import rows  # beside this file
+
+    return list(rows())
+
+
+def attention_rows() -> list[str]:
+    """A training step at the paper's size."""
+    from attention import rows
+
+    return list(rows())
+
+
+def shear_rows() -> list[str]:
+    """Force evaluations of adaptive shear."""
+    from shear import rows
+
+    return list(rows())
+
+
+SECTIONS: dict[str, Callable[[], list[str]]] = {
+    "d2min": d2min_rows,
+    "neighbours": neighbour_rows,
+    "voronoi": voronoi_rows,
+    "start": start_rows,
+    "campaign": campaign_rows,
+    "derivatives": derivative_rows,
+    "attention": attention_rows,
+    "shear": shear_rows,
+}
+RESULTS = Path(__file__).parent / "RESULTS.md"
+HEAD = """# Benchmarks
+
+`python benchmarks/run.py [SECTION ...]`, one core, CPU seconds of three runs after one to warm up, except
+where a row says otherwise. The ratio is the peer's best over ours: above 1 vitrine is faster.
+
+{machine}
+
+| what | size | vitrine [CPU-s] | peer [CPU-s] | peer | ratio |
+|---|---|---|---|---|---|
+"""
+
+
+def what_of(line: str) -> str:
+    """The first two cells of a row: what was measured, and on what size."""
+    return "|".join(line.split("|")[1:3])
+
+
 def main() -> None:
-    """Run, print and write the table."""
-    lines = [
-        "# Benchmarks",
-        "",
-        "`python benchmarks/run.py`, one core, CPU seconds of three runs after one to warm up, except where",
-        "a row says wall time. The ratio is the peer's best over ours: above 1 vitrine is faster.",
-        "",
-        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, "
-        f"numpy {version('numpy')}, numba {version('numba')}, scipy {version('scipy')}.",
-        "",
-        "| what | size | vitrine [CPU-s] | peer [CPU-s] | peer | ratio |",
-        "|---|---|---|---|---|---|",
-        *d2min_rows(),
-        *neighbour_rows(),
-        *voronoi_rows(),
-        *start_rows(),
-        *campaign_rows(),
-    ]
-    text = "\n".join(lines) + "\n"
-    print(text)
-    (Path(__file__).parent / "RESULTS.md").write_text(text, encoding="utf-8")
+    """Run the sections named (all by default) and put their rows into the table."""
+    before = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
+    lines = [line for line in before if line.startswith("| ") and not line.startswith("| what ")]
+    for name in sys.argv[1:] or SECTIONS:
+        fresh = SECTIONS[name]()
+        print("\n".join(fresh), flush=True)
+        known = {what_of(line) for line in fresh}
+        place = next((i for i, line in enumerate(lines) if what_of(line) in known), len(lines))
+        lines = [line for line in lines if what_of(line) not in known]
+        lines[place:place] = fresh
+    machine = (
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, numpy "
+        f"{version('numpy')}, numba {version('numba')}, scipy {version('scipy')}, torch {version('torch')}."
+    )
+    RESULTS.write_text(HEAD.format(machine=machine) + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

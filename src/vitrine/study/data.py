@@ -108,7 +108,11 @@ def attach_targets(
             f"{examples.n_rows} rows"
         )
     if label.makes == "binary" and not one_class and not 0 < target.sum() < len(target):
-        raise DataError("the labels hold one class only; a threshold or the source must be wrong")
+        column = f" of column {label.field!r}" if hasattr(label, "field") else ""
+        raise DataError(
+            f"the labels hold one class only: {label.kind!r}{column} makes all {len(target):,} rows "
+            f"{target[0]:g}; a threshold or the source must be wrong"
+        )
     return replace(
         examples,
         target=target,

@@ -77,6 +77,10 @@ def _check_models(study: Study) -> None:
                 f"representation {representation.kind!r} makes {representation.makes}; "
                 f"fitting models: {_fitting_models(representation.makes, target)}"
             )
+        if getattr(model, "spatial", False) and not getattr(representation, "geometry", False):
+            raise StudyError(
+                f"models.{name}: {model.kind!r} sees space; give it a representation with geometry: true"
+            )
         if model.learns is not None:
             if target != "binary" or "value" not in model.targets:
                 raise StudyError(
