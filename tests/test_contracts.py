@@ -12,13 +12,16 @@ import pytest
 from vitrine.errors import StudyError
 from vitrine.evaluate.splits import GroupedFolds, RandomFolds
 from vitrine.learn.baselines import Chance, GradientBoosting, Logistic, Mean, RandomForest, Ridge
-from vitrine.learn.neural import GraphAttention, Perceptron
+from vitrine.learn.neural import Equivariant, GraphAttention, Perceptron
 from vitrine.learn.untrained import FeatureSum
+from vitrine.measure.atom_column import AtomClass, AtomField
 from vitrine.measure.column import Column
 from vitrine.measure.first_event import FirstEvent
+from vitrine.physics.extended_xyz import write_extxyz
 from vitrine.represent.composition import ElementalFractions
 from vitrine.represent.voronoi_graph import VoronoiGraph
 from vitrine.samples import Samples
+from vitrine.simulate.configurations import Configurations
 from vitrine.simulate.emt_alloys import EmtAlloys
 from vitrine.simulate.metallic_glass import MetallicGlass
 from vitrine.simulate.released import ReleasedGlass, find_released, read_released, write_released
@@ -33,7 +36,7 @@ from vitrine.testing import (
     SplitContract,
     TasksContract,
 )
-from vitrine.testing.inputs import some_of
+from vitrine.testing.inputs import sheared_glass, some_of
 
 # ---------------------------------------------------------------- sources
 
@@ -41,7 +44,11 @@ from vitrine.testing.inputs import some_of
 class TestTasksOfMetallicGlass(TasksContract):
     part = MetallicGlass()
     more: ClassVar[Mapping[str, Any]] = {"specimens": 21}
-    dimensionless = ("fractions", "strain_step", "largest_step", "max_strain")
+    dimensionless = ("fractions", "strain_step", "largest_step", "max_strain", "follow_to", "follow_step")
+
+    def others(self, folder: Path) -> Mapping[str, Any]:
+        """Of what is off by default; a temperature between those of the melt and the glass."""
+        return {"swap_temperature": 900.0, "follow_to": 0.05}
 
 
 @pytest.mark.slow
@@ -58,7 +65,11 @@ class TestMetallicGlass(SourceContract):
         directions=("yz", "-xy"),
     )
     reseeded: ClassVar[Mapping[str, Any]] = {"first_seed": 11}
-    dimensionless = ("fractions", "strain_step", "largest_step", "max_strain")
+    dimensionless = ("fractions", "strain_step", "largest_step", "max_strain", "follow_to", "follow_step")
+
+    def others(self, folder: Path) -> Mapping[str, Any]:
+        """Of what is off by default; a temperature between those of the melt and the glass."""
+        return {"swap_temperature": 900.0, "follow_to": 0.05}
 
 
 class TestReleasedGlass(SourceContract):
@@ -96,6 +107,30 @@ class TestTable(SourceContract):
         return {"table": str(folder / "other.csv")}
 
 
+class TestConfigurations(SourceContract):
+    """Two files of three frames that bring their own energies."""
+
+    part = Configurations(files=("*.extxyz",))
+
+    @pytest.fixture(autouse=True)
+    def _files(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        folder = tmp_path_factory.getbasetemp()
+        first, second = (folder / f"{name}.extxyz" for name in ("first", "second"))
+        write_extxyz(first, [sheared_glass(0), sheared_glass(1, "yz")])
+        write_extxyz(second, [sheared_glass(2)])
+        type(self).part = Configurations(files=(str(first), str(second)))
+
+    def others(self, folder: Path) -> Mapping[str, Any]:
+        """Another file, another order of types, a potential."""
+        write_extxyz(folder / "other.extxyz", [sheared_glass(3)])
+        (folder / "mine.eam.fs").write_text("a potential")
+        return {
+            "files": (str(folder / "other.extxyz"),),
+            "elements": ("Zr", "Cu"),
+            "potential": str(folder / "mine.eam.fs"),
+        }
+
+
 # ---------------------------------------------------------------- labels
 
 
@@ -114,12 +149,30 @@ class TestLogOfColumn(LabelContract):
     symmetries = ()
 
 
+class TestAtomClass(LabelContract):
+    part = AtomClass(field="d2min", threshold=0.1)
+    dimensionless = ("threshold",)
+    symmetries = ("rotate", "translate", "permute", "wrap", "replicate")
+
+
+class TestAtomField(LabelContract):
+    part = AtomField(field="d2min", unit="Å²", log=True)
+    symmetries = ("rotate", "translate", "permute", "wrap", "replicate")
+
+
 # ---------------------------------------------------------------- representations
 
 
 class TestVoronoiGraph(RepresentationContract):
     part = VoronoiGraph()
     symmetries = ("rotate_with_load", "translate", "permute", "wrap", "replicate")
+
+
+class TestVoronoiGraphInSpace(RepresentationContract):
+    """Features alone are invariant here; tests/test_equivariant.py turns the rest."""
+
+    part = VoronoiGraph(features="invariant", geometry=True)
+    symmetries = ("rotate", "rotate_with_load", "translate", "permute", "wrap", "replicate")
 
 
 class TestSecondDerivatives(RepresentationContract):
@@ -200,12 +253,17 @@ class TestFeatureSum(ModelContract):
 
 class TestGraphAttention(ModelContract):
     part = GraphAttention(layers=1, width=8, heads=2, epochs=15, batch=2, learning_rate=0.03)
-    dimensionless = ("learning_rate", "weight_decay")
+    dimensionless = ("learning_rate", "weight_decay", "focal_gamma")
+
+
+class TestEquivariant(ModelContract):
+    part = Equivariant(layers=1, width=8, epochs=15, batch=2, learning_rate=0.02)
+    dimensionless = ("learning_rate", "weight_decay", "focal_gamma")
 
 
 class TestPerceptron(ModelContract):
     part = Perceptron(widths=(32, 16), epochs=30, batch=4, learning_rate=0.01, patience=30)
-    dimensionless = ("learning_rate", "weight_decay")
+    dimensionless = ("learning_rate", "weight_decay", "focal_gamma")
 
 
 # ---------------------------------------------------------------- none is missing

@@ -81,11 +81,11 @@ def test_shares_of_a_batch_add_up_to_the_batch(count: int, batch: int) -> None:
     whole = Batches(examples, batch, seed=1)
     ranks = [Batches(examples, batch, 1, Rank(index, count)) for index in range(count)]
     for number in range(len(whole)):
-        target = whole[number][2]
+        target = whole[number].target
         shares = [rank[number] for rank in ranks]
-        mean = sum(weight * float(part.double().mean()) for _, _, part, weight in shares) / count
+        mean = sum(part.share * float(part.target.double().mean()) for part in shares) / count
         assert mean == pytest.approx(float(target.double().mean()), rel=1e-6)
-        assert sum(len(part) for *_, part, weight in shares if weight > 0) == len(target)
+        assert sum(len(part.target) for part in shares if part.share > 0) == len(target)
     assert {rank.state["state"]["state"] for rank in ranks} == {whole.state["state"]["state"]}
 
 

@@ -10,7 +10,7 @@ from torch_geometric.nn import GATConv
 from vitrine.learn.baselines import Ridge
 from vitrine.learn.networks.attention import AttentionNetwork
 from vitrine.learn.networks.dense import DenseNetwork
-from vitrine.learn.neural import Perceptron
+from vitrine.learn.neural import GraphAttention, Perceptron
 from vitrine.learn.protocol import Scaler
 from vitrine.testing import graph_examples
 
@@ -76,6 +76,17 @@ def test_parameters_of_the_dense_network() -> None:
     """(4+1)*8 + (4+1)*8 for the skip, then (8+1)*8 with an identity skip, then 8+1."""
     network = DenseNetwork(4, (8, 8), residual=True)
     assert sum(p.numel() for p in network.parameters()) == 40 + 40 + 72 + 9
+
+
+def test_grids_are_those_of_the_paper_and_a_small_one() -> None:
+    """Lee & Ryu 2022: L in 2 to 12, M in 10 to 40, N in 6 to 15, 168 networks."""
+    sizes = {}
+    for name, grid in GraphAttention.grids.items():
+        sizes[name] = int(np.prod([len(values) for values in grid.values()]))
+        for setting, values in grid.items():
+            found = [getattr(GraphAttention(**{setting: value}), setting) for value in values]
+            assert found == sorted(set(values))
+    assert sizes["paper"] == 168 and sizes["coarse"] < 20
 
 
 def test_scaler_leaves_constants_and_inverts() -> None:

@@ -15,13 +15,27 @@ from vitrine.errors import DataError
 from vitrine.samples import Examples, Samples, hash_file
 
 
-def build(sizes: list[int], bonds: list[int], seed: int, graphs: bool, target: bool) -> Examples:
+def build(
+    sizes: list[int], bonds: list[int], seed: int, graphs: bool, target: bool, space: bool = False
+) -> Examples:
     """Random examples with samples of these numbers of rows and edges."""
     random = np.random.default_rng(seed)
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     edge_starts = np.concatenate([[0], np.cumsum(bonds)]).astype(np.int64)
     edges = [random.integers(starts[i], starts[i + 1], size=(2, m)) for i, m in enumerate(bonds)]
     n = int(starts[-1])
+    fields: dict[str, Any] = {}
+    if space:
+        shapes: dict[str, tuple[int, ...]] = {
+            "vectors": (n, 2, 3),
+            "tensors": (n, 1, 3, 3),
+            "loads": (len(sizes), 3, 3),
+            "others": (n, 2),
+        }
+        if graphs:
+            shapes["edge_vectors"] = (sum(bonds), 3)
+        fields = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+        fields["other_labels"] = ("log10 D2min", "strain")
     return Examples(
         makes="graphs" if graphs else "vectors",
         target_kind="binary",
@@ -34,7 +48,11 @@ def build(sizes: list[int], bonds: list[int], seed: int, graphs: bool, target: b
         edges=np.concatenate([np.zeros((2, 0), np.int64), *edges], axis=1) if graphs else None,
         edge_starts=edge_starts if graphs else None,
         severity=random.random(n).astype(np.float32) if target else None,
+        **fields,
     )
+
+
+SPACE = ("edge_vectors", "vectors", "tensors", "loads")
 
 
 @st.composite
@@ -42,11 +60,12 @@ def examples(draw: st.DrawFn, graphs: bool | None = None) -> Examples:
     sizes = draw(st.lists(st.integers(1, 6), min_size=1, max_size=6))
     bonds = [draw(st.integers(0, 8)) for _ in sizes]
     with_graphs = draw(st.booleans()) if graphs is None else graphs
-    return build(sizes, bonds, draw(st.integers(0, 2**32 - 1)), with_graphs, draw(st.booleans()))
+    seed, target, space = draw(st.integers(0, 2**32 - 1)), draw(st.booleans()), draw(st.booleans())
+    return build(sizes, bonds, seed, with_graphs, target, space)
 
 
 def arrays(found: Examples) -> dict[str, Any]:
-    names = ("features", "starts", "target", "edges", "edge_starts", "severity")
+    names = ("features", "starts", "target", "edges", "edge_starts", "severity", *SPACE, "others")
     return {name: getattr(found, name) for name in names}
 
 
@@ -57,7 +76,7 @@ def assert_equal(one: Examples, other: Examples) -> None:
         if array is not None:
             assert array.dtype == second.dtype, name
             np.testing.assert_array_equal(array, second, err_msg=name)
-    for name in ("makes", "target_kind", "ids", "groups", "feature_labels"):
+    for name in ("makes", "target_kind", "ids", "groups", "feature_labels", "other_labels"):
         assert getattr(one, name) == getattr(other, name)
 
 
@@ -78,11 +97,19 @@ def test_choosing_keeps_each_sample_whole(all_of_them: Examples, data: st.DataOb
         rows = slice(some.starts[new], some.starts[new + 1])
         before = slice(all_of_them.starts[old], all_of_them.starts[old + 1])
         assert (some.ids[new], some.groups[new]) == (all_of_them.ids[old], all_of_them.groups[old])
-        for name in ("features", "target", "severity"):
+        for name in ("features", "target", "severity", "others", "vectors", "tensors"):
             if getattr(some, name) is not None:
                 np.testing.assert_array_equal(getattr(some, name)[rows], getattr(all_of_them, name)[before])
         if some.edges is not None:
             assert relative_edges(some, new) == relative_edges(all_of_them, old)
+        if some.loads is not None:
+            np.testing.assert_array_equal(some.loads[new], all_of_them.loads[old])  # type: ignore[index]
+        if some.edge_vectors is not None:
+            one, other = (
+                e.edge_vectors[e.edge_starts[i] : e.edge_starts[i + 1]]  # type: ignore[index]
+                for e, i in ((some, new), (all_of_them, old))
+            )
+            np.testing.assert_array_equal(one, other)
 
 
 @given(examples())
@@ -143,8 +170,31 @@ def test_objects_in_a_file_are_refused(tmp_path: Path) -> None:
             Examples.load(tmp_path)
 
 
+def test_files_from_before_there_were_other_quantities_are_read(tmp_path: Path) -> None:
+    """Stores keep them under the same digest."""
+    found = build([2, 2], [1, 3], 0, graphs=True, target=True)
+    found.save(tmp_path)
+    content = dict(np.load(tmp_path / "examples.npz"))
+    del content["other_labels"]
+    np.savez(tmp_path / "examples.npz", **content)
+    assert_equal(Examples.load(tmp_path), found)
+
+
+@pytest.mark.parametrize("name", [*SPACE, "others"])
+@pytest.mark.parametrize("fault", ["shape", "kind", "nan"])
+def test_fields_that_do_not_fit_are_refused(tmp_path: Path, name: str, fault: str) -> None:
+    found = build([2, 3], [2, 2], 0, graphs=True, target=True, space=True)
+    array = getattr(found, name)
+    spoilt = array.copy()
+    spoilt.flat[1] = np.nan
+    changed = {"shape": array[:-1], "kind": array.astype(np.int64), "nan": spoilt}[fault]
+    replace(found, **{name: changed}).save(tmp_path)
+    with pytest.raises(DataError, match=rf"examples\.npz holds no examples: its .*{name} do not fit"):
+        Examples.load(tmp_path)
+
+
 def test_each_part_enters_the_digest() -> None:
-    found = build([2, 3], [2, 2], 0, graphs=True, target=True)
+    found = build([2, 3], [2, 2], 0, graphs=True, target=True, space=True)
     assert found.target is not None and found.severity is not None and found.edges is not None
     others = [
         replace(found, ids=("a", "b")),
@@ -157,6 +207,9 @@ def test_each_part_enters_the_digest() -> None:
         replace(found, edges=found.edges[::-1]),
         found.with_target(1 - found.target),
         replace(found, target=None),
+        replace(found, other_labels=("log10 D2min", "size")),
+        *(replace(found, **{name: None}) for name in (*SPACE, "others")),
+        *(replace(found, **{name: getattr(found, name) + 1}) for name in (*SPACE, "others")),
     ]
     assert len({found.digest(), *(other.digest() for other in others)}) == len(others) + 1
 

@@ -170,6 +170,13 @@ def test_strata_divide_the_samples(rows: list[dict[str, Any]], table: pd.DataFra
     )
 
 
+def test_means_over_samples_are_of_each_sample(rows: list[dict[str, Any]], table: pd.DataFrame) -> None:
+    row = pick(rows, track="grouped", model="logistic", metric="roc_auc", where={"mean_over": "samples"})
+    each = [roc_auc_score(part["truth"], part["logistic"]) for _, part in table.groupby("id")]
+    assert row["value"] == pytest.approx(np.mean(each), abs=1e-12)
+    assert row["n"] == len(each) and row["groups"] == 6 and row["low"] < row["value"] < row["high"]
+
+
 def test_other_quantities_are_learned_and_become_probabilities(folder: Path, table: pd.DataFrame) -> None:
     score = table["by_distance"].to_numpy()
     assert score.min() >= 0 and score.max() <= 1 and len(np.unique(score)) > 50

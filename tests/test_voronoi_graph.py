@@ -15,6 +15,7 @@ from vitrine.errors import DataError, StudyError
 from vitrine.physics.rotation import (
     DIRECTIONS,
     canonical_rotation,
+    load_strain,
     matrix_to_voigt,
     rotate_tensor,
     symmetry_rotations,
@@ -70,14 +71,16 @@ def samples(*items: Atoms) -> Samples:
 
 
 class Runner:
-    """Runs tasks here and now; counts them."""
+    """Runs tasks here and now; counts them and keeps them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ran = 0
+        self.tasks: list[Task] = []
 
     def __call__(self, tasks: list[Task]) -> list[Outcome]:
         outcomes = []
+        self.tasks += tasks
         for task in tasks:
             folder = self.folder / task.key
             if not folder.exists():
@@ -249,6 +252,84 @@ def test_both_backends_agree(compute: Runner) -> None:
     atoms = load(glass(12, n=128), "xz")
     ours, theirs = (built(compute, atoms, backend=backend) for backend in ("scipy", "ovito"))
     np.testing.assert_allclose(ours.features, theirs.features, rtol=1e-5, atol=1e-4)
+
+
+# ---------------------------------------------------------------- for networks that see space
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_invariant_features_are_the_cheap_ones_without_stress(compute: Runner, direction: str) -> None:
+    atoms = load(glass(14), direction)
+    cheap, invariant = (built(compute, atoms, features=name) for name in ("cheap", "invariant"))
+    assert invariant.feature_labels == cheap.feature_labels[: STRESS.start]
+    np.testing.assert_array_equal(invariant.features, cheap.features[:, : STRESS.start])
+    assert invariant.edge_vectors is None and invariant.loads is None and invariant.tensors is None
+
+
+def test_invariant_features_of_the_response_are_those_without_frames(compute: Runner) -> None:
+    labels = {
+        name: VoronoiGraph(features=name).feature_labels()
+        for name in ("cheap", "response", "invariant", "invariant-response")
+    }
+    stress = {f"{label} [GPa]" for label in STRESS_LABELS}
+    assert set(labels["response"]) - set(labels["invariant-response"]) == stress
+    assert set(labels["invariant"]) < set(labels["invariant-response"])
+    assert not stress & set(labels["invariant-response"])
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_geometry_is_of_the_frame_of_the_positions(compute: Runner, direction: str) -> None:
+    """The stress as a tensor and the columns of the canonical frame tell the same."""
+    atoms = load(glass(15), direction)
+    examples = built(compute, atoms, geometry=True)
+    tensors, loads, vectors = examples.tensors, examples.loads, examples.edge_vectors
+    assert tensors is not None and loads is not None and vectors is not None and examples.edges is not None
+    assert (tensors.shape, loads.shape, examples.vectors) == ((54, 1, 3, 3), (1, 3, 3), None)
+    volume = examples.features[:, VOLUME, None, None]
+    stress = voigt_to_matrix(atoms.arrays["stress"]) / volume * EV_PER_CUBIC_ANGSTROM_IN_GPA
+    np.testing.assert_allclose(tensors[:, 0], stress, rtol=1e-5, atol=1e-4)
+    turn = canonical_rotation(direction)
+    canonical = rotate_tensor(turn, tensors[:, 0])
+    columns = [canonical[:, int(label[1]) - 1, int(label[2]) - 1] for label in STRESS_LABELS]
+    np.testing.assert_allclose(np.stack(columns, 1), examples.features[:, STRESS], atol=1e-4)
+    np.testing.assert_array_equal(loads[0], load_strain(direction))
+    centre, neighbour = examples.edges
+    apart = atoms.positions[neighbour] - atoms.positions[centre]
+    images = (vectors - apart) @ np.linalg.inv(np.asarray(atoms.cell))
+    np.testing.assert_allclose(images, np.round(images), atol=1e-5)
+
+
+def test_geometry_of_several_samples_keeps_rows_and_edges_apart(compute: Runner) -> None:
+    items = [load(glass(16), "xy"), load(glass(17), "-xy"), load(glass(16), "yz")]
+    together = built(compute, *items, geometry=True)
+    for number, atoms in enumerate(items):
+        alone = built(compute, atoms, geometry=True)
+        part = together.select([number])
+        for name in ("edge_vectors", "tensors", "loads"):
+            np.testing.assert_array_equal(getattr(part, name), getattr(alone, name))
+
+
+def test_a_stress_beyond_single_precision_is_said(compute: Runner) -> None:
+    atoms = load(glass(18), "xy")
+    atoms.arrays["stress"][7, 2] = 1e300
+    fine = load(glass(18), "xy")
+    with pytest.raises(DataError, match=r"s1/xy: its tensors are not finite numbers"):
+        built(compute, fine, atoms, features="invariant", geometry=True)
+
+
+def test_stores_keep_what_they_have(compute: Runner) -> None:
+    """Keys of cells are those of before there was a geometry; cells with vectors have their own."""
+    atoms = load(glass(19), "xy")
+    built(compute, atoms)
+    built(compute, atoms, features="invariant")
+    assert compute.ran == 1
+    assert set(compute.tasks[0].recipe) == {
+        "version", "structure", "relative_face_threshold", "edge_threshold", "backend"
+    }  # fmt: skip
+    assert compute.tasks[0].recipe["version"] == 1
+    built(compute, atoms, geometry=True)
+    assert compute.ran == 2
+    assert compute.tasks[-1].recipe["vectors"] is True
 
 
 # ---------------------------------------------------------------- what it refuses

@@ -66,9 +66,10 @@ class Samples:
         """These samples alone, by position; ``left_out`` adds to what is left out already."""
         chosen = list(samples)
         table = self.kind == "formulas"
+        items = self.items.iloc[chosen].reset_index(drop=True) if table else [self.items[i] for i in chosen]
         return replace(
             self,
-            items=self.items.iloc[chosen].reset_index(drop=True) if table else [self.items[i] for i in chosen],
+            items=items,
             ids=tuple(self.ids[i] for i in chosen),
             groups=tuple(self.groups[i] for i in chosen),
             attributes={name: values[chosen] for name, values in self.attributes.items()},
@@ -238,6 +239,7 @@ class Examples:
         path = folder / "examples.npz"
         data = load_arrays(path, "examples")
         try:
+            data.setdefault("other_labels", ())  # entries of stores from before there were any
             names = ("ids", "groups", "feature_labels", "other_labels")
             texts: dict[str, Any] = {n: tuple(str(s) for s in data.pop(n)) for n in names}
             found = cls(

@@ -272,6 +272,34 @@ def bootstrap(
     return dict(zip(names, found, strict=True))
 
 
+def mean_over_groups(
+    values: ArrayLike,
+    groups: Groups,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Estimate:
+    """Mean of a number per row with a percentile interval over groups.
+
+    values: ``(n,)``, such as a metric of each sample. groups: ``(n,)`` labels.
+
+    Raises
+    ------
+    DataError: a value that is not finite.
+    """
+    found, _, _ = row_arrays(values, values)
+    codes, n_groups = group_codes(groups)
+    total = np.bincount(codes, weights=found, minlength=n_groups).astype(np.float64)
+    rows = np.bincount(codes, minlength=n_groups).astype(np.float64)
+
+    def mean(weights: Float) -> Float:
+        return (weighted_sums(weights, total) / weighted_sums(weights, rows))[:, None]
+
+    (estimate,) = estimates(mean, n_groups, len(found), resamples=resamples, seed=seed, level=level)
+    return estimate
+
+
 def paired_difference(
     metric: str,
     truth: ArrayLike,

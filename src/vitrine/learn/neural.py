@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from vitrine.errors import DataError
+from vitrine.learn.losses import Balance, Loss
 from vitrine.learn.protocol import SCALER, WEIGHTS, ModelPart, Scaler
 
 if TYPE_CHECKING:
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
 
     from vitrine.samples import Examples
     from vitrine.tasks import Progress
+
+
+CALIBRATE = 64
+"""training samples, at most, from which a spatial network takes its units"""
 
 
 class NetworkPart(ModelPart):
@@ -32,12 +39,52 @@ class NetworkPart(ModelPart):
         None, ge=1, description="GPUs (processes, where there are none) that share each batch"
     )
 
+    loss: Loss = Field(
+        "cross-entropy",
+        description="for classes: cross-entropy, or focal (Lin et al. 2017), which counts rows that are "
+        "right already for less",
+    )
+    focal_gamma: float = Field(2.0, ge=0, description="power of (1 - probability of the true class), focal")
+    balance: Balance = Field(
+        "weight",
+        description="weight: both classes count alike in the loss; under: each epoch takes all rows of the "
+        "rarer class and as many random ones of the other; over: it draws rows of the rarer class again "
+        "until they are as many; none: rows count as they come",
+    )
+
     not_determining: ClassVar[frozenset[str]] = ModelPart.not_determining | {"devices"}
     gpu: ClassVar[bool] = True
+    seeded: ClassVar[bool] = True
+    spatial: ClassVar[bool] = False
+    """Whether the network sees vectors of edges, vectors, tensors and loads of the examples."""
 
     def network(self, n_features: int) -> nn.Module:
-        """The untrained network; its forward takes (features, edges) and gives (n_rows,)."""
+        """The untrained network; its forward takes (features, edges) and gives (n_rows,).
+
+        That of a spatial part takes ``n_vectors`` and ``n_tensors`` too, and its forward a third argument, a
+        :class:`vitrine.learn.batches.Geometry`.
+        """
         raise NotImplementedError
+
+    def inputs_of(self, examples: Examples) -> dict[str, int]:
+        """Arguments of :meth:`network` that fit these examples.
+
+        Raises
+        ------
+        DataError: a spatial part, and the examples have no edge vectors or no loads.
+        """
+        inputs = {"n_features": examples.features.shape[1]}
+        if not self.spatial:
+            return inputs
+        if examples.edge_vectors is None or examples.loads is None:
+            raise DataError(
+                f"the {self.kind} network sees space, but its representation gives no edge vectors and "
+                "loads; set geometry: true in the representation (voronoi-graph)"
+            )
+        return inputs | {
+            "n_vectors": 0 if examples.vectors is None else examples.vectors.shape[1],
+            "n_tensors": 0 if examples.tensors is None else examples.tensors.shape[1],
+        }
 
     def build(self, target: str, seed: int) -> NetworkModel:
         """The model."""
@@ -57,6 +104,14 @@ class GraphAttention(NetworkPart):
 
     takes: ClassVar[frozenset[str]] = frozenset({"graphs"})
     summary: ClassVar[str] = "graph attention network (Mish, balanced cross-entropy)"
+    grids: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
+        "paper": {
+            "layers": (2, 4, 6, 8, 10, 12),
+            "width": (10, 15, 20, 25, 30, 35, 40),
+            "heads": (6, 9, 12, 15),
+        },
+        "coarse": {"layers": (2, 4, 6), "width": (10, 20), "heads": (2, 6)},
+    }
 
     def citations(self) -> tuple[str, ...]:
         """The paper that uses it here."""
@@ -87,6 +142,35 @@ class Perceptron(NetworkPart):
         return DenseNetwork(n_features, self.widths, self.residual)
 
 
+class Equivariant(NetworkPart):
+    """Network of scalars, vectors and tensors that sees bonds and the strain of the load in space.
+
+    Turning or reflecting a configuration with its load changes no output, so that six directions and
+    opposite signs of a load are one case. It needs ``geometry: true`` of its representation; features that
+    depend on the frame (stress and stiffness in columns) break the symmetry, ``features: invariant`` and
+    ``invariant-response`` keep it. PaiNN (arXiv:2102.03150) and TensorNet (arXiv:2306.06482) are its models.
+    """
+
+    kind: Literal["equivariant"] = "equivariant"
+    layers: int = Field(2, ge=1, description="rounds of messages")
+    width: int = Field(16, ge=1, description="channels of scalars, of vectors and of tensors")
+    batch: int = Field(6, ge=1, description="graphs in a step")
+
+    takes: ClassVar[frozenset[str]] = frozenset({"graphs"})
+    spatial: ClassVar[bool] = True
+    summary: ClassVar[str] = "equivariant network: bonds, stress and load as vectors and tensors in space"
+
+    def citations(self) -> tuple[str, ...]:
+        """Vector and tensor channels in Cartesian form."""
+        return ("arXiv:2102.03150", "arXiv:2306.06482")
+
+    def network(self, n_features: int, n_vectors: int = 0, n_tensors: int = 0) -> nn.Module:
+        """See :class:`vitrine.learn.networks.equivariant.EquivariantNetwork`."""
+        from vitrine.learn.networks.equivariant import EquivariantNetwork
+
+        return EquivariantNetwork(n_features, n_vectors, n_tensors, self.layers, self.width)
+
+
 class NetworkModel:
     """A network with its scaling, trained on the one path of :mod:`vitrine.learn.training`."""
 
@@ -96,6 +180,7 @@ class NetworkModel:
         self._features: Scaler | None = None
         self._values: Scaler | None = None
         self._facts: dict[str, Any] = {}
+        self._inputs: dict[str, int] = {}
         self._unfinished: Path | None = None
 
     def resume_in(self, folder: Path) -> None:
@@ -113,7 +198,10 @@ class NetworkModel:
         self._features = Scaler.of(train.features)
         if self._target == "value":
             self._values = Scaler.of(train.target[:, None])
-        self._network = self._part.network(train.features.shape[1])
+        self._inputs = self._part.inputs_of(train)
+        self._network = self._part.network(**self._inputs)
+        if self._part.spatial:
+            self._calibrate(train)
         self._facts = train_network(
             self._network,
             self._scaled(train),
@@ -126,10 +214,24 @@ class NetworkModel:
         self._facts["parameters"] = sum(p.numel() for p in self._network.parameters())
         return self
 
-    def _scaled(self, examples: Examples) -> Examples:
-        from dataclasses import replace
+    def _calibrate(self, train: Examples) -> None:
+        """Lengths, vectors and tensors have one unit each, no mean and spread for a component."""
+        from vitrine.learn.batches import as_batch
 
+        some = np.unique(np.linspace(0, len(train) - 1, CALIBRATE).astype(np.int64))
+        batch = as_batch(train.select(some))
+        network: Any = self._network
+        network.calibrate(batch.edges, batch.geometry)
+
+    def _scaled(self, examples: Examples) -> Examples:
         assert self._features is not None
+        if self._inputs and self._part.inputs_of(examples) != self._inputs:
+            raise DataError(
+                f"the {self._part.kind} network was trained on {_words(self._inputs)}; "
+                f"these examples have {_words(self._part.inputs_of(examples))}"
+            )
+        if not self._part.spatial:
+            examples = replace(examples, edge_vectors=None, vectors=None, tensors=None, loads=None)
         target = examples.target
         if target is not None and self._values is not None:
             target = self._values(target[:, None])[:, 0]
@@ -152,6 +254,7 @@ class NetworkModel:
         assert self._network is not None and self._features is not None
         save_file({k: v.contiguous() for k, v in self._network.state_dict().items()}, folder / WEIGHTS)
         scaling = {
+            "inputs": self._inputs,
             "features": self._features.as_dict(),
             "target": None if self._values is None else self._values.as_dict(),
             "facts": self._facts,
@@ -173,7 +276,11 @@ class NetworkModel:
             self._features = Scaler.from_dict(scaling["features"])
             self._values = None if scaling["target"] is None else Scaler.from_dict(scaling["target"])
             self._facts = scaling["facts"]
-            self._network = self._part.network(len(self._features.mean))
+            inputs = scaling.get("inputs") or {"n_features": len(self._features.mean)}
+            self._inputs = {str(name): int(count) for name, count in inputs.items()}
+            if min(self._inputs.values()) < 0 or self._inputs["n_features"] != len(self._features.mean):
+                raise ValueError(f"{SCALER} has {len(self._features.mean)} features, not {self._inputs}")
+            self._network = self._part.network(**self._inputs)
             self._network.load_state_dict(load_file(folder / WEIGHTS))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise DataError(f"{folder} holds no readable {self._part.kind} network: {error}") from error
@@ -182,3 +289,8 @@ class NetworkModel:
     def describe(self) -> dict[str, Any]:
         """Parameters, epochs run, best epoch, losses."""
         return self._facts
+
+
+def _words(inputs: Mapping[str, int]) -> str:
+    """``12 features, 2 vectors``."""
+    return ", ".join(f"{count} {name.removeprefix('n_')}" for name, count in inputs.items())

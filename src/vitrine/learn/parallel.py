@@ -136,7 +136,7 @@ def _write_orders(
         "module": type(part).__module__,
         "part": type(part).__qualname__,
         "settings": part.model_dump(mode="json"),
-        "features": train.features.shape[-1],
+        "inputs": part.inputs_of(train),
         "count": count,
         "seed": seed,
         "unfinished": None if unfinished is None else str(unfinished.absolute()),
@@ -246,7 +246,7 @@ def train_rank(folder: Path, index: int) -> None:
     rank = Rank(index, int(orders["count"]))
     part_class = getattr(importlib.import_module(orders["module"]), orders["part"])
     part: NetworkPart = part_class.model_validate(orders["settings"])
-    network = part.network(int(orders["features"]))
+    network = part.network(**{name: int(count) for name, count in orders["inputs"].items()})
     network.load_state_dict(load_file(folder / START))
     train = Examples.load(folder / "train")
     validation = Examples.load(folder / "validation") if (folder / "validation").exists() else None

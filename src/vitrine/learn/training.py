@@ -19,7 +19,8 @@ from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vitrine.learn.batches import Batch, Batches, Share, as_batch, loader
+from vitrine.learn.batches import Batch, Batches, as_batch, loader
+from vitrine.learn.losses import class_loss, weight_of_positives
 from vitrine.learn.parallel import ALONE, Rank
 from vitrine.learn.resume import State, Unfinished, moments, set_moments
 from vitrine.samples import Examples
@@ -57,8 +58,18 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def forward(network: nn.Module, batch: Batch) -> Tensor:
+    """(n_rows,) outputs; networks that do not see space need not know of a geometry."""
+    seen = (batch.features, batch.edges)
+    out: Tensor = network(*seen) if batch.geometry is None else network(*seen, batch.geometry)
+    return out
+
+
 class Fit(lightning.LightningModule):
-    """One network with its loss: balanced cross-entropy for classes, mean absolute error for values."""
+    """One network with its loss: of :mod:`vitrine.learn.losses` for classes, mean absolute for values.
+
+    The validation loss is what the training loss is on average: classes weighted in place of drawn rows.
+    """
 
     def __init__(self, network: nn.Module, part: NetworkPart, positive_weight: float | None) -> None:
         super().__init__()
@@ -68,28 +79,33 @@ class Fit(lightning.LightningModule):
         self.losses: list[tuple[float, float]] = []
         self._sums = {"train": [0.0, 0.0], "validation": [0.0, 0.0]}
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: Batch, training: bool) -> Tensor:
         """Scalar loss of a batch."""
-        features, edges, target = batch
-        out = self.network(features, edges)
+        out = forward(self.network, batch)
         if self._positive_weight is None:
-            return nn.functional.l1_loss(out, target)
-        weight = torch.tensor(self._positive_weight, device=out.device)
-        return nn.functional.binary_cross_entropy_with_logits(out, target, pos_weight=weight)
+            return nn.functional.l1_loss(out, batch.target)
+        weighted = self._part.balance == "weight" or (not training and self._part.balance != "none")
+        losses = class_loss(
+            out,
+            batch.target,
+            kind=self._part.loss,
+            focal_gamma=self._part.focal_gamma,
+            positive_weight=self._positive_weight if weighted else 1.0,
+        )
+        return (losses if batch.weights is None else losses * batch.weights).mean()
 
-    def _step(self, share: Share, name: str) -> Tensor:
-        features, edges, target, weight = share
-        loss = self.loss((features, edges, target))
-        if weight > 0:
-            self._sums[name][0] += float(loss.detach()) * len(target)
-            self._sums[name][1] += len(target)
-        return loss if weight == 1.0 else loss * weight
+    def _step(self, batch: Batch, name: str) -> Tensor:
+        loss = self.loss(batch, name == "train")
+        if batch.share > 0:
+            self._sums[name][0] += float(loss.detach()) * len(batch.target)
+            self._sums[name][1] += len(batch.target)
+        return loss if batch.share == 1.0 else loss * batch.share
 
-    def training_step(self, batch: Share, index: int) -> Tensor:
+    def training_step(self, batch: Batch, index: int) -> Tensor:
         """Lightning's hook."""
         return self._step(batch, "train")
 
-    def validation_step(self, batch: Share, index: int) -> Tensor:
+    def validation_step(self, batch: Batch, index: int) -> Tensor:
         """Lightning's hook."""
         return self._step(batch, "validation")
 
@@ -253,12 +269,12 @@ def train_as(
     assert train.target is not None
     positive_weight = None
     if train.target_kind == "binary":
-        share = float(train.target.mean(dtype=np.float64))
-        positive_weight = (1 - share) / max(share, 1e-9)
+        positive_weight = weight_of_positives(train.target)
     identity = digest({"part": part.recipe(), "seed": seed, "samples": list(train.ids)})
     keep_state = Unfinished(unfinished, identity)
     fit = Fit(network, part, positive_weight)
-    batches = Batches(train, part.batch, seed, rank)
+    balance = part.balance if train.target_kind == "binary" else "none"
+    batches = Batches(train, part.batch, seed, rank, balance)
     hold = None if validation is None else loader(Batches(validation, part.batch, None, rank))
     keep = BestWeights(part, progress, batches, keep_state if rank.index == 0 else Unfinished(None, identity))
     state = keep_state.load()
@@ -307,18 +323,15 @@ def _trainer(epochs: int, keep: BestWeights, rank: Rank) -> lightning.Trainer:
 def apply_network(network: nn.Module, examples: Examples) -> NDArray[np.float64]:
     """Raw outputs of the network, (n_rows,) float64."""
     batch = 4096 if examples.edges is None else 16
+    if examples.edge_vectors is not None:  # vectors and tensors take room: 20,000 rows at once
+        batch = max(1, min(batch, 20_000 * len(examples) // max(examples.n_rows, 1)))
     network.eval()
     parts = [np.zeros(0)]
     with one_thread(), torch.inference_mode():
-        for chosen in _blocks(len(examples), batch):
-            features, edges, _ = as_batch(examples.select(chosen))
-            parts.append(network(features, edges).double().numpy())
+        for start in range(0, len(examples), batch):
+            chosen = np.arange(start, min(start + batch, len(examples)))
+            parts.append(forward(network, as_batch(examples.select(chosen))).double().numpy())
     return np.concatenate(parts)
-
-
-def _blocks(n: int, size: int) -> Iterator[NDArray[np.int64]]:
-    for start in range(0, n, size):
-        yield np.arange(start, min(start + size, n))
 
 
 class _quiet:

@@ -21,8 +21,8 @@ from vitrine.errors import DataError
 from vitrine.report.atoms import Atoms, prepare, viewer_data
 from vitrine.report.digits import as_given
 from vitrine.report.plots import draw_curves, draw_scatter
-from vitrine.report.still import draw_atoms
 from vitrine.report.slices import draw_slices
+from vitrine.report.still import draw_atoms
 from vitrine.report.svg import inline, text_of
 from vitrine.report.tables import metric_name, published, tracks, words
 from vitrine.study.result import AtomsFigure, CurveFigure, Figure, Result, ScatterFigure, SliceFigure

@@ -1,6 +1,6 @@
 """Per-atom fields of an unsheared glass that need second derivatives: modes, stiffness, response.
 
-Stored once per configuration; :func:`softness_columns` is the view of one load direction.
+Stored once per configuration; the other functions are views of one load direction.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from vitrine.samples import Float
 
 FILE = "softness.npz"
+VERSION = 2
+"""of what :func:`store_softness` writes"""
 STIFFNESS_LABELS = ("C14", "C24", "C34", "C44", "C54", "C64")
 _SMALLEST = 1e-12
 """Floor under the logarithms, far below any atom's value."""
@@ -34,9 +36,10 @@ def store_softness(
 ) -> None:
     """Write ``softness.npz`` for one configuration at an energy minimum.
 
-    Arrays: participation (n,); modulus and affine_modulus (3, n, 3, 3) eV; d2, cross, d2_second
-    (3, n) Å^2 (see :class:`vitrine.physics.response.Response`); along_load (3, n): weight of the soft
-    modes at each atom, each mode times the square of its amplitude in the response to the load.
+    Arrays: participation (n,); first and second (3, n, 3) float32 Å, the response in both orders; modulus and
+    affine_modulus (3, n, 3, 3) eV; d2, cross, d2_second (3, n) Å^2 (see
+    :class:`vitrine.physics.response.Response`); along_load (3, n): weight of the soft modes at each
+    atom, each mode times the square of its amplitude in the response to the load.
 
     Raises
     ------
@@ -69,6 +72,8 @@ def store_softness(
         participation=modes.participation,
         eigenvalues=modes.eigenvalues,
         along_load=np.einsum("ik,pk->pi", per_atom, amplitude**2),
+        first=answer.first.astype(np.float32),
+        second=answer.second.astype(np.float32),
         modulus=answer.modulus,
         affine_modulus=answer.affine_modulus,
         d2=answer.d2,
@@ -84,16 +89,33 @@ def _load(direction: str) -> tuple[int, int]:
     return PLANES.index(direction[-2:]), -1 if direction.startswith("-") else 1
 
 
-def stiffness_columns(stored: dict[str, Any], direction: str, volume: Float, relaxed: bool) -> Float:
-    """(n, 6) GPa: C14 to C64 of each atom in the canonical frame, over its Voronoi volume."""
-    from vitrine.physics.rotation import canonical_rotation, matrix_to_voigt, rotate_tensor
+def load_stiffness(stored: dict[str, Any], direction: str, volume: Float, relaxed: bool) -> Float:
+    """(n, 3, 3) GPa: stress over strain of each atom under a load, over its Voronoi volume; lab frame."""
     from vitrine.units import EV_PER_CUBIC_ANGSTROM_IN_GPA
 
     plane, sign = _load(direction)
-    modulus = sign * stored["modulus" if relaxed else "affine_modulus"][plane]
-    turned = matrix_to_voigt(rotate_tensor(canonical_rotation(direction), modulus))
-    columns: Float = turned / volume[:, None] * EV_PER_CUBIC_ANGSTROM_IN_GPA
+    modulus: Float = sign * stored["modulus" if relaxed else "affine_modulus"][plane]
+    return modulus / volume[:, None, None] * EV_PER_CUBIC_ANGSTROM_IN_GPA
+
+
+def stiffness_columns(stored: dict[str, Any], direction: str, volume: Float, relaxed: bool) -> Float:
+    """(n, 6) GPa: C14 to C64 of each atom in the canonical frame, over its Voronoi volume."""
+    from vitrine.physics.rotation import canonical_rotation, matrix_to_voigt, rotate_tensor
+
+    modulus = load_stiffness(stored, direction, volume, relaxed)
+    columns: Float = matrix_to_voigt(rotate_tensor(canonical_rotation(direction), modulus))
     return columns
+
+
+def response_vectors(stored: dict[str, Any], direction: str) -> np.ndarray:
+    """(n, 2, 3) float32: u' [Å] and u'' [Å] under a load, per strain and strain squared; lab frame.
+
+    The opposite load turns u' round; u'' is even in the strain.
+    """
+    import numpy as np
+
+    plane, sign = _load(direction)
+    return np.stack([np.float32(sign) * stored["first"][plane], stored["second"][plane]], axis=1)
 
 
 def response_labels(strains: Sequence[float]) -> tuple[str, ...]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from vitrine.errors import DataError, StudyError
 from vitrine.parts import Part
+from vitrine.represent.cells import neighbour_means, store_voronoi, structure_key
 from vitrine.represent.softness import FILE as SOFTNESS
 from vitrine.represent.softness import (
     STIFFNESS_LABELS,
@@ -19,6 +18,8 @@ from vitrine.represent.softness import (
     stiffness_columns,
     store_softness,
 )
+from vitrine.represent.softness import VERSION as SOFTNESS_VERSION
+from vitrine.represent.space import check_space, space_of, stress_over_volume
 from vitrine.tasks import Compute, Task
 from vitrine.units import Angstrom
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 STRESS_LABELS = ("s11", "s22", "s33", "s12", "s23", "s31")
 _PAPER_ORDER = ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (2, 0))
+_PLAIN = ("cheap", "invariant")
+"""features without second derivatives"""
+_RESPONSE = ("response", "all", "invariant-response")
 
 
 class VoronoiGraph(Part):
@@ -40,13 +44,21 @@ class VoronoiGraph(Part):
     """
 
     kind: Literal["voronoi-graph"] = "voronoi-graph"
-    features: Literal["cheap", "paper", "response", "all"] = Field(
+    features: Literal["cheap", "paper", "response", "all", "invariant", "invariant-response"] = Field(
         "cheap",
         description=(
             "cheap: type (one per element), icosahedron or not (2), Voronoi volume, energy, stress (6); "
             "paper: these, participation in the soft modes and stiffness (6); response: the cheap ones, "
-            "participation and the response to the load in first and second order; all: all of them"
+            "participation and the response to the load in first and second order; all: all of them; "
+            "invariant, invariant-response: cheap and response without the stress, whose columns depend on "
+            "the frame, for networks that take it as a tensor"
         ),
+    )
+    geometry: bool = Field(
+        False,
+        description="also bonds as vectors, tensors and the load's strain, for networks that see space: the "
+        "stress [GPa], with second derivatives the stiffness under the load [GPa], and with features of the "
+        "response its displacement fields in first and second order [Å]",
     )
     neighbour_averages: bool = Field(
         False, description="add each feature's mean over the atom's neighbours, for models without graphs"
@@ -90,12 +102,14 @@ class VoronoiGraph(Part):
         """Names of the columns of the feature matrix, with units."""
         types = tuple(f"is {element}" for element in self.elements)
         stress = tuple(f"{label} [GPa]" for label in STRESS_LABELS)
-        labels = (*types, "icosahedron", "not icosahedron", "Voronoi volume [Å³]", "energy [eV]", *stress)
-        if self.features != "cheap":
+        labels = (*types, "icosahedron", "not icosahedron", "Voronoi volume [Å³]", "energy [eV]")
+        if not self._invariant:
+            labels += stress
+        if self.features not in _PLAIN:
             labels += ("log10 participation",)
         if self.features in ("paper", "all"):
             labels += tuple(f"{label} [GPa]" for label in STIFFNESS_LABELS)
-        if self.features in ("response", "all"):
+        if self.features in _RESPONSE:
             labels += response_labels(self.response_strains)
         if self.neighbour_averages:
             labels += tuple(f"{label}, mean of neighbours" for label in labels)
@@ -116,15 +130,24 @@ class VoronoiGraph(Part):
             raise DataError(f"{self.kind} got no samples")
         stored = self._stored(samples, compute)
         features, edges, starts, edge_starts = [], [], [0], [0]
+        space: list[dict[str, Any]] = []
         for atoms, name in zip(samples.items, samples.ids, strict=True):
-            cells = stored[_structure_key(atoms)]
+            cells = stored[structure_key(atoms)]
             features.append(self.view(atoms, cells, name))
             edges.append(cells["neighbours"] + starts[-1])
             starts.append(starts[-1] + len(atoms))
             edge_starts.append(edge_starts[-1] + edges[-1].shape[1])
+            if self.geometry:
+                space.append(self._space(atoms, cells))
         with np.errstate(over="ignore"):
             matrix = np.concatenate(features).astype(np.float32)
         self._check_finite(matrix, starts, samples.ids)
+        names = space[0] if space else ()
+        with np.errstate(over="ignore"):
+            fields: dict[str, Any] = {
+                name: np.concatenate([s[name] for s in space]).astype(np.float32) for name in names
+            }
+        check_space(fields, starts, edge_starts, samples.ids)
         return Examples(
             makes=self.makes,
             target_kind="binary",
@@ -135,7 +158,13 @@ class VoronoiGraph(Part):
             starts=np.array(starts, dtype=np.int64),
             edges=np.concatenate(edges, axis=1).astype(np.int64),
             edge_starts=np.array(edge_starts, dtype=np.int64),
+            **fields,
         )
+
+    @property
+    def _invariant(self) -> bool:
+        """Whether no feature depends on the frame."""
+        return self.features.startswith("invariant")
 
     def _stored(self, samples: Samples, compute: Compute) -> dict[str, dict[str, Any]]:
         """What is kept of each configuration, by its key."""
@@ -143,7 +172,7 @@ class VoronoiGraph(Part):
 
         structures = self._structures(samples)
         kinds = {"voronoi.npz": [self._task(atoms, key) for key, atoms in structures.items()]}
-        if self.features != "cheap":
+        if self.features not in _PLAIN:
             kinds[SOFTNESS] = [self._soft_task(atoms, key, samples) for key, atoms in structures.items()]
         outcomes = compute([task for tasks in kinds.values() for task in tasks])
         files = [name for name, tasks in kinds.items() for _ in tasks]
@@ -173,30 +202,32 @@ class VoronoiGraph(Part):
         """
         import numpy as np
 
-        from vitrine.physics.rotation import canonical_rotation, rotate_tensor, voigt_to_matrix
-        from vitrine.units import EV_PER_CUBIC_ANGSTROM_IN_GPA
+        from vitrine.physics.rotation import canonical_rotation, rotate_tensor
 
         self._check_fields(atoms, name)
         symbols = np.array(list(atoms.symbols))
         types = symbols[:, None] == np.array(self.elements)
         centre = cells["icosahedral"] & (symbols == self.icosahedron_centre)
-        volume = cells["volume"]
-        stress = voigt_to_matrix(np.asarray(atoms.arrays["stress"], dtype=np.float64))
-        stress = rotate_tensor(canonical_rotation(atoms.info["direction"]), stress)
-        components = np.stack([stress[:, a, b] for a, b in _PAPER_ORDER], axis=1)
-        components = components / volume[:, None] * EV_PER_CUBIC_ANGSTROM_IN_GPA
-        columns = [types, centre, ~centre, volume, atoms.arrays["energy"], components]
-        direction = atoms.info["direction"]
-        if self.features != "cheap":
+        volume, direction = cells["volume"], atoms.info["direction"]
+        columns = [types, centre, ~centre, volume, atoms.arrays["energy"]]
+        rotation = canonical_rotation(direction)
+        if not self._invariant:
+            stress = rotate_tensor(rotation, stress_over_volume(atoms, volume))
+            columns.append(np.stack([stress[:, a, b] for a, b in _PAPER_ORDER], axis=1))
+        if self.features not in _PLAIN:
             columns.append(np.log10(np.maximum(cells["participation"], 1e-12)))
         if self.features in ("paper", "all"):
             columns.append(stiffness_columns(cells, direction, volume, self.stiffness == "relaxed"))
-        if self.features in ("response", "all"):
+        if self.features in _RESPONSE:
             columns.append(response_columns(cells, direction, self.response_strains))
         features = np.column_stack(columns)
         if self.neighbour_averages:
-            features = np.column_stack([features, _neighbour_means(features, cells["neighbours"])])
+            features = np.column_stack([features, neighbour_means(features, cells["neighbours"])])
         return features
+
+    def _space(self, atoms: Atoms, cells: dict[str, Any]) -> dict[str, Any]:
+        relaxed = None if self.features in _PLAIN else self.stiffness == "relaxed"
+        return space_of(atoms, cells, relaxed=relaxed, response=self.features in _RESPONSE)
 
     def _check_fields(self, atoms: Atoms, name: str) -> None:
         missing = [field for field in self.needs_fields if field not in atoms.arrays]
@@ -237,16 +268,18 @@ class VoronoiGraph(Part):
         """Each configuration once: the directions of a specimen share their Voronoi cells."""
         if samples.kind != self.takes:
             raise StudyError(f"{self.kind} takes {self.takes}, not {samples.kind}")
-        return {_structure_key(atoms): atoms for atoms in samples.items}
+        return {structure_key(atoms): atoms for atoms in samples.items}
 
     def _task(self, atoms: Atoms, key: str) -> Task:
         import numpy as np
 
-        settings = {
+        settings: dict[str, Any] = {
             "relative_face_threshold": self.relative_face_threshold,
             "edge_threshold": self.edge_threshold,
             "backend": self.backend,
         }
+        if self.geometry:  # without it the key stays that of entries made before there was a geometry
+            settings["vectors"] = True
         return Task(
             label=str(atoms.info.get("group", key[:12])),
             kind="features",
@@ -271,7 +304,7 @@ class VoronoiGraph(Part):
             label=str(atoms.info.get("group", key[:12])),
             kind="modes",
             recipe={
-                "version": self.version,
+                "version": SOFTNESS_VERSION,
                 "structure": key,
                 "potential": potential_hash(str(potential)),
                 **settings,
@@ -285,46 +318,3 @@ class VoronoiGraph(Part):
                 **settings,
             },
         )
-
-
-def _neighbour_means(features: Any, neighbours: Any) -> Any:
-    """(n, n_features): mean over each atom's neighbours; its own value where it has none."""
-    import numpy as np
-
-    centre, other = neighbours
-    count = np.bincount(centre, minlength=len(features))
-    total = np.stack([np.bincount(centre, column[other], len(features)) for column in features.T], axis=1)
-    return np.where(count[:, None] > 0, total / np.maximum(count, 1)[:, None], features)
-
-
-def _structure_key(atoms: Atoms) -> str:
-    import numpy as np
-
-    total = hashlib.sha256()
-    for array in (atoms.positions, np.asarray(atoms.cell), atoms.numbers):
-        total.update(np.ascontiguousarray(array, dtype=np.float64).tobytes())
-    return total.hexdigest()
-
-
-def store_voronoi(
-    folder: Path,
-    inputs: Sequence[Path],
-    progress: Callable[[float], None],
-    *,
-    positions: Any,
-    cell: Any,
-    **settings: Any,
-) -> None:
-    """Write ``voronoi.npz``: volume (n,) Å^3, index (n, 4), icosahedral (n,), neighbours (2, n_edges)."""
-    import numpy as np
-
-    from vitrine.physics.voronoi import icosahedral, voronoi
-
-    cells = voronoi(positions, cell, **settings)
-    np.savez(
-        folder / "voronoi.npz",
-        volume=cells.volume,
-        index=cells.index,
-        icosahedral=icosahedral(cells.index, cells.n_faces),
-        neighbours=cells.neighbours,
-    )

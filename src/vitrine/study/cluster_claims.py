@@ -51,7 +51,7 @@ def mcc_peaks_between(evidence: Evidence) -> Claim:
     claim = "MCC peaks at an intermediate threshold of D2min"
     swept = _of_threshold(evidence)
     if swept is None or len(swept.values) < 3:
-        return Claim(claim, FIGURE_4, "the threshold was not varied", None)
+        return Claim(claim, FIGURE_4, "the threshold was not varied, or took fewer than three values", None)
     model, last = _model(evidence, swept), len(swept.values) - 1
     from vitrine.evaluate.metrics import mcc
 

@@ -125,6 +125,8 @@ def _scores(
             examples = asked.representation.build(samples, campaign.compute)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
+        if asked.slope is not None:  # the Hessian, which says more, has been looked at
+            raise DataError(asked.slope)
         found += zip(some, model.predict(examples).reshape(len(samples), -1), strict=True)
     return found
 
@@ -159,6 +161,8 @@ class _Request:
         self.model, self._relax, self._say = model, relax, say
         self._chosen = potential
         self.warnings: list[str] = []
+        self.slope: str | None = None
+        """why second derivatives of the frame mean nothing, if that is known"""
         self.representation: Any = model.representation
         self.about = dict(model.source)
         if potential is not None:
@@ -166,9 +170,11 @@ class _Request:
             if getattr(self.representation, "potential", None) is not None:
                 self.representation = self.representation.model_copy(update={"potential": potential})
         self._fields = set(getattr(self.representation, "needs_fields", ()))
+        self._second = getattr(self.representation, "features", "cheap") != "cheap"
 
     def prepared(self, atoms: Atoms, where: str) -> Atoms:
         """With the fields that the representation needs, relaxed if that was asked for."""
+        self.slope = None
         if self._relax or not self._fields <= set(atoms.arrays):
             return self._observed(atoms, where)
         if self._fields:
@@ -176,7 +182,7 @@ class _Request:
                 f"{where}: energies and stresses as in the file; taken for an energy minimum, its forces "
                 "were not looked at"
             )
-        if getattr(self.representation, "features", "cheap") != "cheap":
+        if self._second:
             self._potential(where)
         return atoms
 
@@ -193,11 +199,12 @@ class _Request:
         found = with_energies(atoms, wanted, where, relax=self._relax)
         self._say(f"{where}: {found}")
         if not found.at_minimum:
-            self._warn(
-                f"{where}: largest force {found.largest_force:.2g} eV/Å, not an energy minimum; the model "
-                "was trained on minimised configurations"
-                + (", and LAMMPS did not reach one" if self._relax else ": use --relax")
-            )
+            force = f"{where}: largest force {found.largest_force:.2g} eV/Å, not an energy minimum; "
+            advice = "LAMMPS did not reach one" if self._relax else "use --relax"
+            if self._second:
+                self.slope = f"{force}second derivatives, which the model needs, exist at one only: {advice}"
+            else:
+                self._warn(f"{force}the model was trained on minimised configurations: {advice}")
         return found.atoms
 
     def _potential(self, where: str) -> str:

@@ -30,6 +30,7 @@ from vitrine.study.scoring import (
     feature_rows,
     group_codes,
     published_tables,
+    sample_rows,
     score_rows,
     stratum_rows,
     threshold_rows,
@@ -203,6 +204,8 @@ def _evaluate_track(study: Study, work: Work, track: Track, result: Result, *, f
     unit, lead = _unit(study, data), first_seed(found.scores)
     result.rows += score_rows(study, name, data.truth, found.scores, unit)
     result.rows += difference_rows(study, name, data.truth, found.scores, unit)
+    if data.truth.target_kind == "binary" and data.samples.kind == "atoms":
+        result.rows += sample_rows(study, name, data.truth, found.scores)
     if found.called:
         result.rows += threshold_rows(study, name, data.truth, found.called)
     drawn: list[Figure] = []

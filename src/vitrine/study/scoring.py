@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitrine.evaluate.components import without_small
-from vitrine.evaluate.intervals import Estimate, bootstrap, paired_difference
+from vitrine.evaluate.intervals import Estimate, bootstrap, mean_over_groups, paired_difference
 from vitrine.evaluate.metrics import FROM_CONFUSION
 from vitrine.evaluate.splits import Fold
 from vitrine.samples import Examples, Samples
@@ -182,6 +182,38 @@ def stratum_rows(
                 rows += [
                     _row(track, model, metric, e, None, here, None, study) for metric, e in found.items()
                 ]
+    return rows
+
+
+def sample_rows(
+    study: Study, track: str, examples: Examples, scores: dict[str, NDArray[np.float64]]
+) -> list[Row]:
+    """Metrics of ranking within each sample, averaged over the samples that have both classes.
+
+    What differs between samples (how many atoms take part, how soon) plays no part in them.
+    """
+    from vitrine.evaluate.metrics import compute
+
+    assert examples.target is not None
+    names = [name for name in study.evaluation.metrics if name in RANKING]
+    parts = [slice(a, b) for a, b in zip(examples.starts[:-1], examples.starts[1:], strict=True)]
+    usable = [i for i, part in enumerate(parts) if 0 < examples.target[part].sum() < part.stop - part.start]
+    if not usable:
+        return []
+    groups = [examples.groups[i] for i in usable]
+    rows = []
+    for model, score in scores.items():
+        each = np.atleast_2d(score)
+        for name in names:
+            values = [
+                np.mean([compute(name, examples.target[parts[i]], column[parts[i]]) for column in each])
+                for i in usable
+            ]
+            found = mean_over_groups(
+                values, groups, resamples=study.evaluation.resamples, seed=study.seeds.bootstrap
+            )
+            here = _with_seeds(study, {"mean_over": "samples"}, score)
+            rows.append(_row(track, model, name, found, None, here, None, study))
     return rows
 
 

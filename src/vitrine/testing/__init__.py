@@ -33,6 +33,7 @@ from vitrine.testing.inputs import (  # noqa: E402
     formula_samples,
     graph_examples,
     sheared_glass,
+    spatial_examples,
     vector_examples,
 )
 from vitrine.testing.label import LabelContract  # noqa: E402
@@ -55,5 +56,6 @@ __all__ = [
     "formula_samples",
     "graph_examples",
     "sheared_glass",
+    "spatial_examples",
     "vector_examples",
 ]

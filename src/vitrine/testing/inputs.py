@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitrine.physics.rotation import DIRECTIONS
+from vitrine.physics.rotation import DIRECTIONS, load_strain
 from vitrine.samples import Examples, Samples
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def some_of(samples: Samples, which: NDArray[Any]) -> Samples:
         items=chosen,
         ids=tuple(samples.ids[i] for i in which),
         groups=tuple(samples.groups[i] for i in which),
+        attributes={name: values[which] for name, values in samples.attributes.items()},
     )
 
 
@@ -133,4 +134,22 @@ def graph_examples(seed: int = 0, n_samples: int = 12, n_nodes: int = 30, binary
         makes="graphs",
         edges=np.concatenate(edges, axis=1).astype(np.int64),
         edge_starts=(np.arange(n_samples + 1) * 120).astype(np.int64),
+    )
+
+
+def spatial_examples(seed: int = 0, n_samples: int = 12, n_nodes: int = 30, binary: bool = True) -> Examples:
+    """The same graphs with nodes at places in space: bonds as vectors, a vector, a tensor and a load."""
+    examples = graph_examples(seed, n_samples, n_nodes, binary)
+    random = np.random.default_rng([seed, 2])
+    n = examples.n_rows
+    places = random.uniform(0.0, 6.0, (n, 3)).astype(np.float32)
+    tensors = random.normal(size=(n, 1, 3, 3)).astype(np.float32)
+    directions = [DIRECTIONS[i % len(DIRECTIONS)] for i in range(n_samples)]
+    assert examples.edges is not None
+    return replace(
+        examples,
+        edge_vectors=places[examples.edges[1]] - places[examples.edges[0]],
+        vectors=random.normal(size=(n, 1, 3)).astype(np.float32),
+        tensors=tensors + tensors.transpose(0, 1, 3, 2),
+        loads=np.stack([load_strain(direction) for direction in directions]).astype(np.float32),
     )

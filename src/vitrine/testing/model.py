@@ -14,7 +14,7 @@ from vitrine.evaluate.metrics import r2, roc_auc
 from vitrine.samples import Examples
 from vitrine.study.fitting import FACTS, SCORES
 from vitrine.study.model_format import BESIDE, CARD, RECIPE, belongs
-from vitrine.testing.inputs import graph_examples, vector_examples
+from vitrine.testing.inputs import graph_examples, spatial_examples, vector_examples
 from vitrine.testing.part import PartContract
 
 RESERVED = {RECIPE, CARD, *BESIDE, SCORES, FACTS}
@@ -38,6 +38,8 @@ class ModelContract(PartContract):
 
     def examples(self, target: str) -> Examples:
         """Twelve samples with a target that can be learned: 8 train, 2 validate, 2 test."""
+        if getattr(self.part, "spatial", False):
+            return spatial_examples(binary=target == "binary")
         if "graphs" in self.part.takes:
             return graph_examples(binary=target == "binary")
         if "vectors" in self.part.takes:

@@ -24,8 +24,11 @@ class AttentionNetwork(nn.Module):
         self.attention = nn.ModuleList([FusedAttention(size, width, heads) for size in inputs])
         self.readout = nn.Sequential(nn.Linear(inner + n_features, inner), nn.Mish(), nn.Linear(inner, 1))
 
-    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        """x (n_nodes, n_features), edge_index (2, n_edges) neighbour -> centre; logits (n_nodes,)."""
+    def forward(self, x: Tensor, edge_index: Tensor, geometry: object = None) -> Tensor:
+        """x (n_nodes, n_features), edge_index (2, n_edges) neighbour -> centre; logits (n_nodes,).
+
+        The geometry is ignored.
+        """
         starts, neighbours = neighbour_rows(edge_index, len(x))
         hidden = x
         for layer in self.attention:

@@ -41,7 +41,7 @@ class DenseNetwork(nn.Module):
         layers = [DenseLayer(a, b, residual) for a, b in pairwise(sizes)]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
 
-    def forward(self, x: Tensor, edge_index: Tensor | None = None) -> Tensor:
-        """x (n, n_features) -> (n,); edges are ignored."""
+    def forward(self, x: Tensor, edge_index: Tensor | None = None, geometry: object = None) -> Tensor:
+        """x (n, n_features) -> (n,); edges and geometry are ignored."""
         out: Tensor = self.layers(x).squeeze(-1)
         return out
