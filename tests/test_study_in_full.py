@@ -240,9 +240,11 @@ def test_search_judges_every_configuration_and_tests_the_best(
 def test_differences_to_the_reference_are_paired(rows: list[dict[str, Any]]) -> None:
     found = [r for r in rows if r["where"].get("difference") == "this model minus logistic"]
     assert {r["model"] for r in found} == {"forest", "by_distance"}
+    assert sum("mean_over" in r["where"] for r in found) == 6
     for row in found:
+        where = {"mean_over": "samples"} if "mean_over" in row["where"] else {"prevalence": "own"}
         pair = [
-            pick(rows, track="grouped", model=m, metric=row["metric"], where={"prevalence": "own"})["value"]
+            pick(rows, track="grouped", model=m, metric=row["metric"], where=where)["value"]
             for m in (row["model"], "logistic")
         ]
         assert row["value"] == pytest.approx(pair[0] - pair[1], abs=1e-12)

@@ -9,7 +9,7 @@ from vitrine.evaluate.claims import fraction_difference, spearman_within
 from vitrine.evaluate.components import without_small
 from vitrine.evaluate.intervals import Estimate, paired_difference
 from vitrine.study.claims import LEE_RYU, Evidence, both, interval_text, lies_above
-from vitrine.study.cluster_figures import SMALLEST, confident, followed, later, middle_distances
+from vitrine.study.cluster_figures import SMALLEST, confident, followed, followed_to, later, middle_distances
 from vitrine.study.result import Claim
 from vitrine.study.sweep import Swept
 
@@ -152,11 +152,11 @@ def false_clusters_follow(evidence: Evidence) -> Claim:
     """Atoms that are called but not in the first event transform at larger strain (a conjecture)."""
     claim = "Many false STZ clusters transform at larger strain"
     source = f"{LEE_RYU}, conclusion (a conjecture)"
-    if not followed(evidence.samples):
+    if not followed(evidence.samples).any():
         return Claim(claim, source, "no sample was sheared beyond its first event (follow_to)", None)
-    to = max(float(atoms.info["followed_to"]) for atoms in evidence.samples.items)
-    rest, high = evidence.truth < 0.5, confident(evidence.scores[evidence.main])
-    moved = np.isfinite(later(evidence.samples))
+    to, strains = followed_to(evidence.samples), later(evidence.samples)
+    rest = (evidence.truth < 0.5) & ~np.isnan(strains)
+    high, moved = confident(evidence.scores[evidence.main]), np.isfinite(strains)
     found = fraction_difference(
         moved,
         rest & high,

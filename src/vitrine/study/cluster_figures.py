@@ -49,15 +49,23 @@ def middle_distances(samples: Samples, examples: Examples, chosen: NDArray[np.bo
     return np.concatenate(parts)
 
 
-def followed(samples: Samples) -> bool:
-    """Whether every sample was sheared on beyond its first event."""
-    return bool(len(samples)) and all("first_strain" in atoms.arrays for atoms in samples.items)
+def followed(samples: Samples) -> NDArray[np.bool_]:
+    """``(n_samples,)``: which samples were sheared on beyond their first event."""
+    return np.array(["first_strain" in atoms.arrays for atoms in samples.items], dtype=bool)
+
+
+def followed_to(samples: Samples) -> float:
+    """The largest strain to which a sample was followed."""
+    return max(float(atoms.info["followed_to"]) for atoms in samples.items if "followed_to" in atoms.info)
 
 
 def later(samples: Samples) -> NDArray[np.float64]:
-    """``(n_rows,)``: strain at which each atom first took part in an event, inf if in none."""
-    strains = np.concatenate([np.asarray(atoms.arrays["first_strain"]) for atoms in samples.items])
-    return np.where(strains > 0, strains, np.inf)
+    """``(n_rows,)``: strain of the first event of each atom, inf without one, nan if not known."""
+    parts = [
+        np.asarray(atoms.arrays.get("first_strain", np.full(len(atoms), np.nan))) for atoms in samples.items
+    ]
+    strains = np.concatenate(parts)
+    return np.where(strains == 0, np.inf, strains)
 
 
 def cluster_figures(
@@ -68,7 +76,7 @@ def cluster_figures(
     if samples.kind != "atoms" or examples.target_kind != "binary" or examples.edges is None or score is None:
         return []
     figures = _slices(study, samples, examples, score) + _towards_middle(study, samples, examples, score)
-    return figures + (_followed(study, samples, examples, score) if followed(samples) else [])
+    return figures + (_followed(study, samples, examples, score) if followed(samples).any() else [])
 
 
 def _slices(study: Study, samples: Samples, examples: Examples, score: NDArray[np.float64]) -> list[Figure]:
@@ -194,9 +202,8 @@ def _towards_middle(
 def _followed(study: Study, samples: Samples, examples: Examples, score: NDArray[np.float64]) -> list[Figure]:
     """Which share of the atoms outside of the first event takes part in a later one."""
     assert examples.target is not None
-    rest = examples.target < 0.5
-    strains = later(samples)
-    to = max(float(atoms.info["followed_to"]) for atoms in samples.items)
+    strains, to = later(samples), followed_to(samples)
+    rest = (examples.target < 0.5) & ~np.isnan(strains)
     x = np.linspace(0.0, to, 31)
     curves = []
     high = confident(score)
@@ -211,9 +218,9 @@ def _followed(study: Study, samples: Samples, examples: Examples, score: NDArray
         CurveFigure(
             name="followed",
             title="Do false clusters transform at larger strain?",
-            caption=f"Atoms outside of the first event, sheared on: which share has taken part in an event "
-            f"up to this strain. Confident: among the {100 * CONFIDENT:g} % with the highest scores of "
-            f"{study.main_model}, out-of-fold.",
+            caption=f"Atoms outside of the first event in the {int(followed(samples).sum())} samples "
+            "that were sheared on: which share has taken part in an event up to this strain. Confident: among "
+            f"the {100 * CONFIDENT:g} % with the highest scores of {study.main_model}, out-of-fold.",
             x_label="shear strain",
             y_label="share that has transformed",
             curves=curves,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,39 +76,55 @@ def cross_validate(
     """
     plan: list[Fit] = []
     for track in study.tracks:
-        examples = store_examples(data[track.title], campaign)
+        examples = store_examples(study, data[track.title], study.models_of(track), campaign)
         plan += plan_track(study, track, data[track.title], examples)
     return collect(study, plan, {name: found.truth for name, found in data.items()}, campaign)
 
 
-def store_examples(data: Data, campaign: Campaign) -> dict[str | None, Task]:
-    """Examples in the store, for the workers to read; by representation."""
-    examples = {name: examples_task(seen) for name, seen in data.seen.items()}
-    campaign.compute_here(list(examples.values()))
-    return examples
+def store_examples(study: Study, data: Data, models: Iterable[str], campaign: Campaign) -> dict[str, Task]:
+    """What each model is fitted on, in the store for the workers to read; by model."""
+    found: dict[tuple[str | None, bool], Task] = {}
+    tasks = {}
+    for name in models:
+        model = study.models[name]
+        key = (model.representation, model.learns is None)
+        if key not in found:
+            found[key] = examples_task(for_fitting(data.seen[model.representation], model))
+        tasks[name] = found[key]
+    campaign.compute_here(list(found.values()))
+    return tasks
+
+
+def for_fitting(examples: Examples, model: ModelPart) -> Examples:
+    """The examples without what this model does not look at, so that its fits do not depend on it."""
+    if model.learns is not None:
+        return replace(examples, severity=None)
+    return replace(examples, severity=None, others=None, other_labels=())
 
 
 def plan_track(
     study: Study,
     track: Track,
     data: Data,
-    examples: dict[str | None, Task],
+    examples: dict[str, Task],
     models: Sequence[str] | None = None,
     prefix: str = "",
+    repeats: int | None = None,
 ) -> list[Fit]:
     """All fits of one track.
 
     Parameters
     ----------
-    models: names; all of the track, and the null, by default. prefix: of the labels of the tasks.
+    examples: by model. models: names; all of the track, and the null, by default. prefix: of the labels
+        of the tasks. repeats: seeds of each model, by default as many as the study says.
     """
     split: Any = track.split
     plan: list[Fit] = []
     for number, fold in enumerate(split.folds_of(data.samples.groups)):
         for name in study.models_of(track) if models is None else models:
             model = study.models[name]
-            seen = examples[model.representation]
-            for repeat in range(repeats_of(study, name)):
+            seen = examples[name]
+            for repeat in range(repeats_of(study, name) if repeats is None else repeats):
                 label = f"{prefix}{track.title}/{name}/{number}" + (f"/{repeat}" if repeat else "")
                 task = _task(label, model, seen, fold, model_seed(study, number, repeat))
                 plan.append(Fit(track.title, name, repeat, fold, task))

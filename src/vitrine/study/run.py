@@ -18,9 +18,9 @@ from vitrine.study import figures, shelf
 from vitrine.study.bundle import write_model_folder
 from vitrine.study.claims import Evidence
 from vitrine.study.cluster_figures import cluster_figures
-from vitrine.study.cross_validation import OutOfFold, cross_validate, first_seed, must
+from vitrine.study.cross_validation import OutOfFold, cross_validate, first_seed, must, store_examples
 from vitrine.study.data import Data, gather, source_tasks
-from vitrine.study.fitting import examples_task, fit_task, load_fitted
+from vitrine.study.fitting import fit_task, load_fitted
 from vitrine.study.log import Log
 from vitrine.study.outputs import start_folder, write_outputs
 from vitrine.study.provenance import provenance, setup_table
@@ -155,9 +155,9 @@ def _fit_final(study: Study, work: Work, campaign: Campaign) -> None:
     fold = split.folds_of(work.first.samples.groups)[0]
     train = np.sort(np.concatenate([fold.train, fold.test]))
     sets = {"train": train, "validation": fold.validation, "test": np.zeros(0, np.int64)}
-    examples = {name: examples_task(seen) for name, seen in work.first.seen.items()}
+    examples = store_examples(study, work.first, study.models, campaign)
     tasks = [
-        fit_task(f"final/{name}", model, examples[model.representation], seed=model_seed(study, 0), **sets)
+        fit_task(f"final/{name}", model, examples[name], seed=model_seed(study, 0), **sets)
         for name, model in study.models.items()
     ]
     for name, outcome in zip(study.models, must(campaign.compute(tasks)), strict=True):

@@ -202,18 +202,30 @@ def sample_rows(
         return []
     groups = [examples.groups[i] for i in usable]
     rows = []
-    for model, score in scores.items():
-        each = np.atleast_2d(score)
-        for name in names:
-            values = [
-                np.mean([compute(name, examples.target[parts[i]], column[parts[i]]) for column in each])
-                for i in usable
-            ]
-            found = mean_over_groups(
-                values, groups, resamples=study.evaluation.resamples, seed=study.seeds.bootstrap
+    for name in names:
+        values = {
+            model: np.array(
+                [
+                    np.mean(
+                        [compute(name, examples.target[parts[i]], c[parts[i]]) for c in np.atleast_2d(score)]
+                    )
+                    for i in usable
+                ]
             )
-            here = _with_seeds(study, {"mean_over": "samples"}, score)
-            rows.append(_row(track, model, name, found, None, here, None, study))
+            for model, score in scores.items()
+        }
+        reference = values.get(study.evaluation.reference or "")
+        for model, found in values.items():
+            kinds = [({"mean_over": "samples"}, found)]
+            if reference is not None and model not in (study.evaluation.reference, SHUFFLED):
+                words = f"this model minus {study.evaluation.reference}"
+                kinds.append(({"difference": words, "mean_over": "samples"}, found - reference))
+            for place, numbers in kinds:
+                here = _with_seeds(study, place, scores[model])
+                estimate = mean_over_groups(
+                    numbers, groups, resamples=study.evaluation.resamples, seed=study.seeds.bootstrap
+                )
+                rows.append(_row(track, model, name, estimate, None, here, None, study))
     return rows
 
 

@@ -18,9 +18,9 @@ from vitrine.evaluate.metrics import compute
 from vitrine.evaluate.splits import Fold, GroupedFolds, check_no_group_leaks, hold_out_groups
 from vitrine.learn.protocol import ModelPart
 from vitrine.samples import Examples
-from vitrine.study.cross_validation import must
+from vitrine.study.cross_validation import must, store_examples
 from vitrine.study.data import Data
-from vitrine.study.fitting import examples_task, fit_task, read_scores
+from vitrine.study.fitting import fit_task, read_scores
 from vitrine.study.log import Log
 from vitrine.study.result import Row
 from vitrine.study.scoring import score_rows
@@ -89,8 +89,7 @@ def run_search(study: Study, data: Data, campaign: Campaign, log: Log) -> Search
         Fold(train=rest[f.train], validation=rest[f.validation], test=rest[f.test])
         for f in split.folds_of([data.samples.groups[i] for i in rest])
     ]
-    stored = examples_task(examples)
-    campaign.compute_here([stored])
+    stored = store_examples(study, data, [search.model], campaign)[search.model]
     result, left = Searched(), configurations(search, study.models[search.model])
     for epochs in _rounds(search, left[0].model):
         log(f"search: {len(left)} configurations" + (f", at most {epochs} epochs" if epochs else ""))

@@ -74,8 +74,9 @@ def run_sweep(study: Study, sweep: Sweep, data: Data, campaign: Campaign, log: L
             result.skipped[value] = str(error)
             log(f"{sweep.key}={value:g}: {error}")
             continue
-        examples = store_examples(relabelled, campaign)
-        plan = plan_track(study, track, relabelled, examples, sweep.models, f"{sweep.setting}={value:g}/")
+        examples = store_examples(changed, relabelled, sweep.models, campaign)
+        prefix = f"{sweep.setting}={value:g}/"
+        plan = plan_track(study, track, relabelled, examples, sweep.models, prefix, repeats=1)
         campaign.submit([fit.task for fit in plan])
         plans.append(plan)
         result.values.append(value)
