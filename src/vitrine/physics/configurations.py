@@ -132,6 +132,57 @@ def _check_poscar(path: Path) -> None:
     raise DataError(f"{path}: not a POSCAR: no numbers of atoms in line 6 or 7")
 
 
+def describe_types(frames: Sequence[Atoms], elements: Sequence[str] | None) -> tuple[str, str | None]:
+    """What the atoms of a file were taken for, in a line, and what speaks against it.
+
+    Parameters
+    ----------
+    frames: as :func:`read_configurations` returns them. elements: as it was given.
+    """
+    from ase.data import chemical_symbols
+
+    pairs: dict[int, str] = {}
+    masses: dict[int, float] = {}
+    counts: dict[str, int] = {}
+    for atoms in frames:
+        for number, count in zip(*np.unique(atoms.numbers, return_counts=True), strict=True):
+            symbol = chemical_symbols[number]
+            counts[symbol] = counts.get(symbol, 0) + int(count)
+        if "type" not in atoms.arrays:
+            continue
+        mass = atoms.arrays.get("masses", atoms.arrays.get("mass"))
+        for kind, first in zip(*np.unique(atoms.arrays["type"], return_index=True), strict=True):
+            pairs.setdefault(int(kind), chemical_symbols[atoms.numbers[first]])
+            if mass is not None:
+                masses.setdefault(int(kind), float(mass[first]))
+    words = f"{len(frames)} frame{'s' * (len(frames) > 1)} of {len(frames[0]):,} atoms"
+    if not pairs:
+        return f"{words}, elements as in the file: {', '.join(sorted(counts))}", None
+    shown = [
+        f"type {kind} = {pairs[kind]}" + (f" (mass {masses[kind]:g})" if kind in masses else "")
+        for kind in sorted(pairs)
+    ]
+    named = "by --elements" if elements is not None else "as the file says"
+    against = [_against_mass(kind, pairs[kind], masses[kind]) for kind in sorted(masses)]
+    return f"{words}, {', '.join(shown)} {named}", next(filter(None, against), None)
+
+
+def _against_mass(kind: int, symbol: str, mass: float) -> str | None:
+    """Words, if the mass of a type is that of another element."""
+    from ase.data import atomic_masses, atomic_numbers, chemical_symbols
+
+    own = float(atomic_masses[atomic_numbers[symbol]])
+    nearest = int(np.argmin(np.abs(atomic_masses[1:] - mass))) + 1
+    if chemical_symbols[nearest] == symbol or abs(own - mass) < 1 or mass < 1.5:  # 1 is a unit
+        return None
+    if abs(float(atomic_masses[nearest]) - mass) > MASS_TOLERANCE:
+        return None
+    return (
+        f"type {kind} is taken for {symbol}, but its mass is {mass:g}, that of {chemical_symbols[nearest]}; "
+        "are the symbols of --elements in the order of the types?"
+    )
+
+
 def checked_copy(atoms: Atoms, where: str) -> Atoms:
     """A configuration in memory as one that was read: checked, per-atom results as named arrays.
 

@@ -170,7 +170,8 @@ def _as_lammps(spacing: float, values: Float) -> Any:
 def _smoothed(spacing: float, values: Float) -> Any:
     """Least-squares quintic spline through the table."""
     r = np.arange(len(values)) * spacing
-    pieces = max(int(r[-1] / KNOT_SPACING), 1)
+    # at least two points in a piece: coarse tables have no noise to speak of, but too few points for the rest
+    pieces = max(min(int(r[-1] / KNOT_SPACING), (len(values) - 1) // 2), 1)
     inner = np.linspace(0, r[-1], pieces + 1)[1:-1]
     knots = np.concatenate([np.zeros(6), inner, np.full(6, r[-1])])
     spline = PPoly.from_spline(make_lsq_spline(r, values, knots, k=5))

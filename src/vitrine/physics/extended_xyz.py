@@ -1,20 +1,31 @@
-"""Extended XYZ, looked at before ASE reads it.
+"""Extended XYZ: looked at before ASE reads it, and written with all digits that count.
 
-ASE believes a number of atoms of any size, takes a frame without positions for atoms in one place,
-leaves out what stands in a row beyond the announced columns, and ends at the first blank line.
+ASE writes eight decimals, so that a column of 1e-9 becomes 0. On reading it believes a number of atoms
+of any size, takes a frame without positions for atoms in one place, leaves out what stands in a row
+beyond the announced columns, and ends at the first blank line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from vitrine.errors import DataError
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 PLAIN = "species:S:1:pos:R:3"
 """Columns of a file whose second line names none."""
 MOST_COLUMNS = 1000
 _ASE_NAMES = {"species": "symbols", "pos": "positions", "Z": "numbers"}
+_NUMBER = "%.12g"
+"""How floating-point numbers are written."""
+_AT_ONCE = 10_000
+"""rows that are turned to text at once"""
 _LOGICAL = {"T", "F", "True", "False"}
 
 Lines = Iterator[tuple[int, str]]
@@ -109,3 +120,47 @@ def _check_row(line: str, columns: list[Column], declared: bool, where: str) -> 
         except ValueError:
             wanted = {"I": "a whole number", "L": "T or F"}.get(kind, "a number")
             raise DataError(f"{where}: expected {wanted} ({name}), got {word[:20]!r}") from None
+
+
+def write_extxyz(path: Path, frames: Sequence[Atoms]) -> None:
+    """Write frames with all their per-atom arrays, numbers with 12 digits.
+
+    What belongs to a whole frame and has the name of a per-atom array, such as an ``energy``, is renamed
+    ``energy_of_frame``: readers would take one for the other.
+    """
+    with path.open("w", encoding="utf-8") as file:
+        for atoms in frames:
+            file.write(f"{len(atoms)}\n{_comment(atoms)}\n")
+            columns = _columns_to_write(atoms)
+            kinds = {"f": _NUMBER, "i": "%d", "u": "%d", "b": "%s"}
+            form = " ".join(kinds.get(column.dtype.kind, "%s") for column in columns) + "\n"
+            columns = [np.where(c, "T", "F") if c.dtype.kind == "b" else c for c in columns]
+            for start in range(0, len(atoms), _AT_ONCE):
+                some = [column[start : start + _AT_ONCE].tolist() for column in columns]
+                file.writelines(form % row for row in zip(*some, strict=True))
+
+
+def _names(atoms: Atoms) -> list[str]:
+    return ["symbols", "positions", *(name for name in atoms.arrays if name not in ("numbers", "positions"))]
+
+
+def _comment(atoms: Atoms) -> str:
+    from ase.io.extxyz import output_column_format
+
+    empty = atoms[:0]  # ASE's line of keys and values, without its rows
+    empty.info = {
+        f"{key}_of_frame" if key in atoms.arrays else key: value for key, value in atoms.info.items()
+    }
+    arrays = {"symbols": np.array([], dtype="U2"), **atoms.arrays}
+    arrays = {name: a.astype(np.int64) if a.dtype.kind == "u" else a for name, a in arrays.items()}
+    line: str = output_column_format(empty, _names(atoms), arrays)[0]
+    return line
+
+
+def _columns_to_write(atoms: Atoms) -> list[np.ndarray]:
+    """Each (n,)."""
+    found = [np.array(atoms.get_chemical_symbols())]
+    for name in _names(atoms)[1:]:
+        array = atoms.arrays[name]
+        found += [array] if array.ndim == 1 else list(array.T)
+    return found

@@ -25,7 +25,8 @@ class Configuration:
 
     positions (n, 3) Å relative to the cell's origin; cell (3, 3) rows, Å; types (n,) int64 from
     1; energy (n,) eV; stress (n, 6) eV, Voigt order xx yy zz yz xz xy: stress times atomic volume
-    without its kinetic part, tension positive; largest_force eV/Å.
+    without its kinetic part, tension positive; largest_force eV/Å; force_before: the largest one
+    before a minimisation by :func:`observe`, eV/Å.
     """
 
     positions: Float
@@ -34,6 +35,7 @@ class Configuration:
     energy: Float = field(default_factory=lambda: np.zeros(0))
     stress: Float = field(default_factory=lambda: np.zeros((0, 6)))
     largest_force: float = float("nan")
+    force_before: float = float("nan")
 
 
 def save_configuration(path: Path, found: Configuration) -> None:
@@ -135,8 +137,12 @@ def observe_session(session: LammpsSession) -> Configuration:
         types=data["type"].astype(np.int64),
         energy=data["c_energy"],
         stress=data["c_stress"][:, _VOIGT] * EV_PER_BAR_CUBIC_ANGSTROM,
-        largest_force=float(np.linalg.norm(data["f"], axis=1).max()),
+        largest_force=_largest(data["f"]),
     )
+
+
+def _largest(forces: Float) -> float:
+    return float(np.linalg.norm(forces, axis=1).max())
 
 
 def observe(
@@ -178,7 +184,10 @@ def observe(
     write_data(folder / "start.data", positions @ rotation, np.tril(cell @ rotation), types, len(elements))
     with LammpsSession(folder) as session:
         session.commands(setup_commands(potential, elements, "read_data start.data"))
+        before = float("nan")
         if relax is not None:
+            session.commands("run 0 post no")
+            before = _largest(session.gather("f")["f"])
             session.commands(minimise_commands(relax, 20_000))
         found = observe_session(session)
     return Configuration(
@@ -188,4 +197,5 @@ def observe(
         energy=found.energy,
         stress=matrix_to_voigt(rotate_tensor(rotation, voigt_to_matrix(found.stress))),
         largest_force=found.largest_force,
+        force_before=before,
     )

@@ -219,8 +219,8 @@ def _followed(study: Study, samples: Samples, examples: Examples, score: NDArray
             name="followed",
             title="Do false clusters transform at larger strain?",
             caption=f"Atoms outside of the first event in the {int(followed(samples).sum())} samples "
-            "that were sheared on: which share has taken part in an event up to this strain. Confident: among "
-            f"the {100 * CONFIDENT:g} % with the highest scores of {study.main_model}, out-of-fold.",
+            "that were sheared on: which share has taken part in an event up to this strain. Confident: "
+            f"among the {100 * CONFIDENT:g} % with the highest scores of {study.main_model}, out-of-fold.",
             x_label="shear strain",
             y_label="share that has transformed",
             curves=curves,
