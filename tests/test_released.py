@@ -81,6 +81,37 @@ def test_what_is_written_comes_back(released: Path) -> None:
             assert (one.arrays[name] == single).all()
 
 
+def test_how_a_direction_went_on_comes_back_and_is_only_made_longer(released: Path) -> None:
+    """In a file that was written before any direction was followed."""
+    content = hash_file(released)
+    for end, last in ((0.06, 0.06), (0.03, 0.06), (0.09, 0.09)):
+        wanted = glasses((1, "yz"))
+        (atoms,) = wanted.items
+        atoms.arrays["first_strain"] = np.round(np.linspace(0, end, 20), 4)
+        atoms.info |= {"followed_to": end, "follow_step": 5e-4}
+        wanted.about.update({"follow_to": end, "follow_step": 5e-4})
+        write_released(released, wanted)
+        back = read_released(released)
+        assert back.ids == glasses(*FOUR).ids
+        followed = [item for item in back.items if "first_strain" in item.arrays]
+        assert [item.info["id"] for item in followed] == [atoms.info["id"]]
+        assert followed[0].info == atoms.info | {"followed_to": last}
+        assert followed[0].arrays["first_strain"].tolist() == np.round(np.linspace(0, last, 20), 4).tolist()
+    assert hash_file(released) != content
+
+
+def test_the_acceptance_of_swaps_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "swapped.h5"
+    samples = glasses((1, "yz"), (2, "yz"))
+    samples.items[0].info["swap_acceptance"] = 0.0125
+    write_released(path, samples)
+    assert [atoms.info.get("swap_acceptance") for atoms in read_released(path).items] == [0.0125, None]
+    with h5py.File(path, "a") as file:
+        file["specimens"]["cu64zr36-n20-q1e13-s0001"].attrs["swap_acceptance"] = np.nan
+    with pytest.raises(DataError, match="its swap_acceptance should be finite"):
+        read_released(path)
+
+
 def test_the_first_specimens_only(released: Path) -> None:
     assert read_released(released, 1).ids == glasses(*FOUR[:2]).ids
     assert len(read_released(released, 2)) == 4

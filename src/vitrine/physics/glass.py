@@ -5,6 +5,7 @@ Metal units: Å, eV, ps, K, bar. Protocol of Lee & Ryu 2022 (doi:10.3389/fmats.2
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from vitrine.physics.observation import (
     write_data,
 )
 from vitrine.physics.rotation import DIRECTIONS
+from vitrine.physics.swaps import SwapSchedule, read_counts
 from vitrine.samples import Float, Int
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "load_configuration",
     "observe",
     "parse_direction",
+    "place",
     "quench",
     "random_start",
     "write_data",
@@ -43,6 +46,9 @@ ATOMIC_VOLUME = 17.2
 CHUNK = 10_000
 """MD steps between two restart files."""
 SPECIMEN = "specimen.npz"
+SPECIMEN_META = "specimen.json"
+"""Beside it if atoms were swapped: ``swap_attempts``, ``swaps_accepted``, ``swap_acceptance``."""
+SWAP_COUNTS = "swaps.txt"
 
 
 def random_start(atoms: int, fractions: Sequence[float], seed: int) -> tuple[Float, Float, Int]:
@@ -65,26 +71,48 @@ def random_start(atoms: int, fractions: Sequence[float], seed: int) -> tuple[Flo
 
 
 @dataclass(frozen=True)
+class _Leg:
+    """MD steps ``start`` to ``stop`` over which the temperature goes from ``begin`` to ``end`` [K]."""
+
+    start: int
+    stop: int
+    begin: float
+    end: float
+    swaps: bool = False
+
+
+@dataclass(frozen=True)
 class _Schedule:
-    """MD steps: a melt at constant temperature, then a linear ramp down to ``final_temperature``."""
+    """A melt at constant temperature, then a linear ramp down, with a hold in between if atoms swap."""
 
     seed: int
     melt_temperature: float
-    final_temperature: float
     timestep: float
-    melt: int
-    total: int
+    legs: tuple[_Leg, ...]
+    swaps: SwapSchedule | None = None
+
+    def _leg(self, done: int) -> _Leg:
+        return next(leg for leg in self.legs if done < leg.stop)
+
+    def swapping(self, done: int) -> bool:
+        """Whether the piece that starts at step ``done`` swaps atoms."""
+        return self._leg(done).swaps
+
+    @property
+    def total(self) -> int:
+        """Last step."""
+        return self.legs[-1].stop
 
     def piece(self, done: int) -> tuple[int, list[str]]:
         """Last step and LAMMPS commands of the piece that starts at step ``done``."""
-        melting = done < self.melt
-        start, stop = (0, self.melt) if melting else (self.melt, self.total)
-        end = self.melt_temperature if melting else self.final_temperature
-        target = min(done + CHUNK, stop)
+        leg = self._leg(done)
+        target = min(done + CHUNK, leg.stop)
         commands = [
-            f"fix ensemble all npt temp {self.melt_temperature:.17g} {end:.17g} 0.1 iso 0.0 0.0 1.0",
-            f"run {target} upto start {start} stop {stop}",
+            f"fix ensemble all npt temp {leg.begin:.17g} {leg.end:.17g} 0.1 iso 0.0 0.0 1.0",
+            f"run {target} upto start {leg.start} stop {leg.stop}",
         ]
+        if self.swaps is not None and leg.swaps:
+            commands[1:1] = self.swaps.fixes(self.seed + done)
         return target, commands
 
     def first(self) -> list[str]:
@@ -97,6 +125,30 @@ class _Schedule:
             "reset_timestep 0",
             f"velocity all create {temperature} {self.seed + 1} mom yes rot no dist gaussian",
         ]
+
+
+def _schedule(
+    seed: int,
+    swaps: SwapSchedule | None,
+    *,
+    melt_temperature: float,
+    melt_time: float,
+    quench_rate: float,
+    final_temperature: float,
+    timestep: float,
+) -> _Schedule:
+    legs = [_Leg(0, round(melt_time / timestep), melt_temperature, melt_temperature)]
+
+    def cool(end: float) -> None:
+        steps = round((legs[-1].end - end) / (quench_rate * 1e-12) / timestep)
+        legs.append(_Leg(legs[-1].stop, legs[-1].stop + steps, legs[-1].end, end))
+
+    if swaps is not None:
+        cool(swaps.temperature)
+        held = round(swaps.time / timestep)
+        legs.append(_Leg(legs[-1].stop, legs[-1].stop + held, swaps.temperature, swaps.temperature, True))
+    cool(final_temperature)
+    return _Schedule(seed, melt_temperature, timestep, tuple(legs), swaps)
 
 
 def quench(
@@ -114,19 +166,32 @@ def quench(
     quench_rate: float,
     final_temperature: float,
     timestep: float,
+    swap_temperature: float | None = None,
+    swap_time: float = 0.0,
+    swap_every: int = 1,
+    swap_attempts: int = 1,
 ) -> None:
     """Melt, quench at constant pressure, minimise box and atoms; write ``specimen.npz``.
 
     Every piece of ``CHUNK`` steps starts from the restart file of the one before it, in a fresh
     session, so that a run which was killed and continued equals an unbroken one bit for bit.
 
+    With ``swap_temperature`` the quench is held there for ``swap_time`` while atoms of different elements
+    exchange places by Monte Carlo, ``swap_attempts`` of each pair of elements after every ``swap_every``
+    steps; ``specimen.json`` then holds how many were tried and accepted.
+
     Raises
     ------
     EngineError: LAMMPS stopped, or the specimen did not reach a minimum.
     """
-    melt = round(melt_time / timestep)
-    cool = round((melt_temperature - final_temperature) / (quench_rate * 1e-12) / timestep)
-    schedule = _Schedule(seed, melt_temperature, final_temperature, timestep, melt, melt + cool)
+    swaps = None
+    if swap_temperature is not None:
+        swaps = SwapSchedule(swap_temperature, swap_time, swap_every, swap_attempts, len(elements))
+    schedule = _schedule(
+        seed, swaps,
+        melt_temperature=melt_temperature, melt_time=melt_time, quench_rate=quench_rate,
+        final_temperature=final_temperature, timestep=timestep,
+    )  # fmt: skip
     done = _finished_steps(folder)
     if done is None and (folder / SPECIMEN).exists():
         return  # killed after its last step; only the caller did not know
@@ -138,9 +203,29 @@ def quench(
         done = _run_piece(folder, done, schedule, setup_commands(potential, elements, _source(done)))
         progress(0.95 * done / schedule.total)
     specimen = _relax_box(folder, setup_commands(potential, elements, _source(done)))
+    counts = folder / SWAP_COUNTS
+    if counts.exists():  # else killed while it cleaned up
+        (folder / SPECIMEN_META).write_text(json.dumps(read_counts(counts)), encoding="utf-8")
     save_configuration(folder / SPECIMEN, specimen)
-    for scrap in [folder / "start.data", *folder.glob("*.restart")]:
+    scraps = [folder / "start.data", counts, *folder.glob("*.swaps"), *folder.glob("*.restart")]
+    for scrap in scraps:
         scrap.unlink(missing_ok=True)
+
+
+def place(
+    folder: Path,
+    inputs: Sequence[Path],
+    progress: Callable[[float], None],
+    *,
+    positions: Float,
+    cell: Float,
+    types: Int,
+    energy: Float,
+    stress: Float,
+) -> None:
+    """Write ``specimen.npz`` of a specimen that was quenched before (shapes: :class:`Configuration`)."""
+    save_configuration(folder / SPECIMEN, Configuration(positions, cell, types, energy, stress))
+    progress(1.0)
 
 
 def _source(done: int) -> str:
@@ -157,11 +242,17 @@ def _run_piece(folder: Path, done: int, schedule: _Schedule, setup: list[str]) -
     target, commands = schedule.piece(done)
     # the LAMMPS of a killed run may live half a second longer: never write to one file with it
     part = f"part-{os.getpid()}.restart"
+    counts = folder / f"part-{os.getpid()}.swaps"
     with LammpsSession(folder) as session:
         session.commands([*setup, f"timestep {schedule.timestep:.17g}"])
         if done == 0:
             session.commands(schedule.first())
-        session.commands([*commands, f"write_restart {part}"])
+        session.commands(commands)
+        if schedule.swaps is not None and schedule.swapping(done):
+            session.commands(schedule.swaps.count(counts.name))
+        session.commands(f"write_restart {part}")
+    if counts.exists():
+        counts.replace(folder / SWAP_COUNTS)  # of all pieces: the restart file holds the counters too
     (folder / part).replace(folder / f"md-{target}.restart")
     for old in folder.glob("md-*.restart"):
         if old.name != f"md-{target}.restart":

@@ -2,8 +2,9 @@
 
 Layout: ``/specimens/<id>`` holds ``positions`` (n, 3) float64 Å, ``cell`` (3, 3), ``numbers`` (n,) uint8,
 ``energy`` (n,) float32 eV, ``stress`` (n, 6) float32 eV and, below ``directions/<direction>``,
-``d2min`` (n,) float32 Å^2 with attributes ``event_strain`` and ``event_atoms``. Attributes of the
-file say how it was made.
+``d2min`` (n,) float32 Å^2 with attributes ``event_strain`` and ``event_atoms``; where the direction was
+followed beyond its first event, ``first_strain`` (n,) float32 and the attributes ``followed_to`` and
+``follow_step`` too. Attributes of the file say how it was made.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pydantic import Field
 from vitrine.errors import DataError, did_you_mean
 from vitrine.parts import Part
 from vitrine.samples import Samples, hash_file
-from vitrine.simulate.metallic_glass import NO_EVENT, glass_samples
+from vitrine.simulate.metallic_glass import FOLLOWING, NO_EVENT, glass_samples
 from vitrine.simulate.released_reader import FORMAT, left_out_of, opened, read_specimen, settings_of
 from vitrine.tasks import Outcome, Task
 
@@ -95,6 +96,8 @@ def find_released(name: str) -> Path:
 def write_released(path: Path, samples: Samples) -> None:
     """Add samples to a file of released glasses (made if absent); what is there stays.
 
+    Of a sample that is there, only ``first_strain`` is added, or replaced by one that goes farther.
+    Of a sample that is there, only ``first_strain`` is added, or replaced by one that goes farther.
     The file is replaced at the end only, so that nothing is lost if this is interrupted.
 
     Raises
@@ -117,6 +120,12 @@ def write_released(path: Path, samples: Samples) -> None:
             file.create_group("specimens")
         for atoms in samples.items:
             _write_sample(file, atoms, path)
+        if any("first_strain" in atoms.arrays for atoms in samples.items):
+            settings = {key: samples.about[key] for key in FOLLOWING if key in samples.about}
+            file.attrs["about"] = json.dumps(settings_of(file) | settings, sort_keys=True)
+        if any("first_strain" in atoms.arrays for atoms in samples.items):
+            settings = {key: samples.about[key] for key in FOLLOWING if key in samples.about}
+            file.attrs["about"] = json.dumps(settings_of(file) | settings, sort_keys=True)
         final = {k: v for k, v in samples.left_out.items() if v.startswith(NO_EVENT)}
         file.attrs["left_out"] = json.dumps(before | final, sort_keys=True)
     temporary = path.with_name(path.name + ".part")
@@ -144,12 +153,30 @@ def _write_sample(file: Any, atoms: Atoms, path: Path) -> None:
         for field in ("energy", "stress"):
             specimen.create_dataset(field, data=atoms.arrays[field].astype(np.float32), **packed)
         specimen.create_group("directions")
+        if "swap_acceptance" in atoms.info:
+            specimen.attrs["swap_acceptance"] = atoms.info["swap_acceptance"]
     elif not np.array_equal(specimen["positions"][()], atoms.positions):
         raise DataError(f"{path} holds another specimen {name}; write to another file")
     if direction not in specimen["directions"]:
         event = specimen["directions"].create_group(direction)
         event.create_dataset("d2min", data=atoms.arrays["d2min"].astype(np.float32), **packed)
         event.attrs.update({key: atoms.info[key] for key in ("event_strain", "event_atoms")})
+    event = specimen["directions"][direction]
+    if "first_strain" in atoms.arrays and event.attrs.get("followed_to", -1.0) < atoms.info["followed_to"]:
+        if "first_strain" in event:
+            del event["first_strain"]
+        first = atoms.arrays["first_strain"].astype(np.float32)
+        event.create_dataset("first_strain", data=first, **packed)
+        info = atoms.info
+        event.attrs.update({key: info[key] for key in ("followed_to", "follow_step") if key in info})
+    event = specimen["directions"][direction]
+    if "first_strain" in atoms.arrays and event.attrs.get("followed_to", -1.0) < atoms.info["followed_to"]:
+        if "first_strain" in event:
+            del event["first_strain"]
+        first = atoms.arrays["first_strain"].astype(np.float32)
+        event.create_dataset("first_strain", data=first, **packed)
+        info = atoms.info
+        event.attrs.update({key: info[key] for key in ("followed_to", "follow_step") if key in info})
 
 
 def released_ids(path: Path) -> set[str]:

@@ -36,6 +36,10 @@ SECONDS, BYTES_PER_SECOND = 2.0, 5e6
 MOST_PACKED = 2000
 """Bytes that a stored one may unpack to; deflate reaches 1032."""
 LARGEST_NUMBER = 118
+STRAIN_DIGITS = 7
+"""Decimals of a strain that single precision holds."""
+STRAIN_DIGITS = 7
+"""Decimals of a strain that single precision holds."""
 
 
 @contextmanager
@@ -174,7 +178,39 @@ def read_specimen(specimen: Any, name: str) -> Iterator[Atoms]:
             "event_strain": strain,
             "event_atoms": int(event.attrs["event_atoms"]),
         }
+        if "swap_acceptance" in specimen.attrs:
+            atoms.info["swap_acceptance"] = _attribute(specimen, "swap_acceptance")
+        if "first_strain" in event:
+            _add_following(atoms, event, n)
         yield atoms
+
+
+def _add_following(atoms: Atoms, event: Any, n: int) -> None:
+    """How the direction went on beyond its first event."""
+    first = _array(event, "first_strain", (n,))
+    if first.min() < 0:
+        raise ValueError(f"{event.name}/first_strain holds a negative strain")
+    atoms.arrays["first_strain"] = rounded_strains(first)
+    for key in ("followed_to", "follow_step"):
+        if key == "followed_to" or key in event.attrs:
+            atoms.info[key] = _attribute(event, key)
+
+
+def _attribute(group: Any, name: str) -> float:
+    value = float(group.attrs[name])
+    if not (np.isfinite(value) and value >= 0):
+        raise ValueError(f"{group.name}: its {name} should be finite and not negative, not {value}")
+    return value
+
+
+def rounded_strains(single: Any) -> Float:
+    """Strains (n,) of single precision as those numbers of double precision that were meant.
+
+    >>> float(rounded_strains(np.float32(0.0052)))
+    0.0052
+    """
+    double: Float = np.asarray(single, dtype=np.float64)
+    return double.round(STRAIN_DIGITS)
 
 
 def _array(group: Any, name: str, shape: tuple[int, ...]) -> Float:

@@ -7,17 +7,34 @@ from typing import Any
 from pydantic import BaseModel
 
 from vitrine.study import shelf
-from vitrine.study.spec import MODEL_NAME, SCALES, Evaluation, Published, Seeds, Study, Track
+from vitrine.study.spec import (
+    MODEL_NAME,
+    SCALES,
+    Evaluation,
+    Published,
+    Search,
+    Seeds,
+    Study,
+    Sweep,
+    Track,
+)
 
 _STAGE_OF = {"source": "source", "unseen": "source", "label": "label", "representation": "representation"}
 _NULL = {"type": "null"}
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "evaluation": Evaluation,
+    "seeds": Seeds,
+    "published": Published,
+    "sweep": Sweep,
+    "search": Search,
+}
 
 
 def study_schema() -> dict[str, Any]:
     """JSON schema (draft 2020-12) of a study file: every part with its keys, defaults and words."""
     definitions = _part_definitions()
     definitions["track"] = _track()
-    for name, model in (("evaluation", Evaluation), ("seeds", Seeds), ("published", Published)):
+    for name, model in _SECTIONS.items():
         definitions[name] = _inline(model, definitions)
     properties = _properties()
     return {
@@ -88,6 +105,8 @@ def _properties() -> dict[str, Any]:
         "evaluation": {"$ref": "#/$defs/evaluation"},
         "seeds": {"$ref": "#/$defs/seeds"},
         "published": {"type": "array", "items": {"$ref": "#/$defs/published"}},
+        "sweeps": {"type": "array", "items": {"$ref": "#/$defs/sweep"}},
+        "search": {"anyOf": [{"$ref": "#/$defs/search"}, _NULL]},
         "claims": {"type": "array", "items": {"enum": sorted(shelf.kinds("claim"))}},
         "scale": {"enum": list(SCALES)},
     }
