@@ -166,6 +166,13 @@ def shear_rows() -> list[str]:
     return list(rows())
 
 
+def large_rows() -> list[str]:
+    """A million atoms predicted."""
+    from large import rows
+
+    return list(rows())
+
+
 SECTIONS: dict[str, Callable[[], list[str]]] = {
     "d2min": d2min_rows,
     "neighbours": neighbour_rows,
@@ -175,6 +182,7 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "derivatives": derivative_rows,
     "attention": attention_rows,
     "shear": shear_rows,
+    "large": large_rows,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
 HEAD = """# Benchmarks

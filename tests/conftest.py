@@ -19,6 +19,7 @@ SHEAR = {
     **{f"models.{name}": None for name in ("logistic_averaged", "gradient_boosting_averaged")},
     **{f"models.{name}": None for name in ("gat_response", "equivariant", "equivariant_d2min")},
     "sweeps": [],
+    "representation.features": "cheap",
     "unseen": {"kind": "released-glass", "specimens": 1, "first": 6},
 }
 """shear-transformation at smoke, smaller still: 30 graphs"""

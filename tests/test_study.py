@@ -25,7 +25,8 @@ def _value(metrics: dict, **wanted: object) -> dict:
         for row in metrics["rows"]
         if all(row.get(k, row["where"].get(k)) == v for k, v in wanted.items())
         and ("difference" in row["where"]) == ("difference" in wanted)
-        and ("data" in row["where"]) == ("data" in wanted)
+        and all((key in row["where"]) == (key in wanted) for key in ("data", "threshold", "mean_over"))
+        and not {"event_strain", "event_atoms", "input"} & set(row["where"])
     ]
     assert len(rows) == 1, (wanted, len(rows))
     return rows[0]
@@ -54,7 +55,7 @@ def test_run_folder_is_complete(which: str, request: pytest.FixtureRequest) -> N
     for track in {track["split"]["kind"] for track in study["tracks"]}:
         assert (folder / "predictions" / f"{track}.parquet").exists()
     provenance = json.loads((folder / "provenance.json").read_text())
-    assert provenance["seeds"] == {"model": 0, "shuffle": 0, "bootstrap": 0}
+    assert provenance["seeds"] == {"model": 0, "repeats": 1, "shuffle": 0, "bootstrap": 0}
     assert provenance["versions"]["torch"]
     assert len(provenance["examples_sha256"]) == 64
 

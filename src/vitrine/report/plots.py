@@ -171,6 +171,7 @@ def _label_heights(axes: Axes, curves: list[Curve]) -> list[float] | None:
     """Where labels at the right ends go, in axes heights; None where they would not fit."""
     if not 1 <= len(curves) <= 6:
         return None
+    axes.autoscale_view()  # limits are set late otherwise, and the ends would lie elsewhere
     ends = []
     for curve in curves:
         x, y = floats(curve.x), floats(curve.y)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from vitrine.study.spec import Study
 
 MOST_POINTS = 20_000
+MOST_BANDS = 5
+"""Curves with bands in one figure; more cannot be told apart."""
 
 
 def track_figures(
@@ -47,9 +49,18 @@ def _ranking_figures(
     }
     any_roc, any_pr = next(iter(roc.values())), next(iter(pr.values()))
     n_groups = len(set(examples.groups))
-    band = f"Bands: 95 % over {n_groups} groups." if n_groups >= 5 else "No bands: fewer than five groups."
+    with_bands = set(shown)
+    if len(shown) > MOST_BANDS:
+        with_bands = {study.main_model, study.evaluation.reference or study.main_model}
+    of = (
+        "" if with_bands >= set(shown) else f" (of {' and '.join(m for m in shown if m in with_bands)} alone)"
+    )
+    band = (
+        f"Bands{of}: 95 % over {n_groups} groups." if n_groups >= 5 else "No bands: fewer than five groups."
+    )
     assert examples.target is not None
     positives = float(examples.target.mean(dtype=np.float64))
+    top = float(np.clip(6 * positives, 0.2, 1.0))
     return [
         CurveFigure(
             name=f"{track}-roc",
@@ -57,31 +68,32 @@ def _ranking_figures(
             caption=f"True against false positive rate of predictions on rows not trained on. {band}",
             x_label="false positive rate",
             y_label="true positive rate (recall)",
-            curves=[*_curves(roc), _chance(any_roc)],
+            curves=[*_curves(roc, with_bands), _chance(any_roc)],
             x_range=(0.0, 1.0),
             y_range=(0.0, 1.0),
         ),
         CurveFigure(
             name=f"{track}-pr",
             title=f"Precision and recall, {track} out-of-fold",
-            caption=f"Positives are {100 * positives:.2g} % of the rows: the precision of chance. {band}",
+            caption=f"Positives are {100 * positives:.2g} % of the rows: the precision of chance. The axis "
+            f"ends at {top:.2g}; the first rows reach beyond it by luck. {band}",
             x_label="recall",
             y_label="precision",
-            curves=[*_curves(pr), _chance(any_pr)],
+            curves=[*_curves(pr, with_bands), _chance(any_pr)],
             x_range=(0.0, 1.0),
-            y_range=(0.0, 1.0),
+            y_range=(0.0, top),
         ),
     ]
 
 
-def _curves(bands: dict[str, CurveBand]) -> list[Curve]:
+def _curves(bands: dict[str, CurveBand], shown: set[str]) -> list[Curve]:
     return [
         Curve(
             label=model,
             x=band.x.tolist(),
             y=band.y.tolist(),
-            low=None if band.low is None else band.low.tolist(),
-            high=None if band.high is None else band.high.tolist(),
+            low=None if band.low is None or model not in shown else band.low.tolist(),
+            high=None if band.high is None or model not in shown else band.high.tolist(),
         )
         for model, band in bands.items()
     ]
@@ -122,15 +134,22 @@ def _called(
     return [
         CurveFigure(
             name=f"{track}-called",
-            title="Probability of being called positive, against D2min",
-            caption="Out-of-fold; the dashed line is the histogram of D2min (Lee & Ryu 2022, Fig. 3).",
-            x_label=getattr(study.label, "severity_label", "severity"),
+            title=f"Probability of being called positive, against {_severity(study)[0]}",
+            caption=f"Out-of-fold; the dashed line is the histogram of {_severity(study)[0]} (as in "
+            "Lee & Ryu 2022, Fig. 3).",
+            x_label=_severity(study)[1],
             y_label="fraction",
             curves=curves,
             x_log=True,
             y_range=(0.0, 1.0),
         )
     ]
+
+
+def _severity(study: Study) -> tuple[str, str]:
+    """What lies behind the label: its name, and with its unit."""
+    label = str(getattr(study.label, "severity_label", "severity"))
+    return label.partition(" [")[0], label
 
 
 def _parity(
@@ -146,7 +165,7 @@ def _parity(
     return ScatterFigure(
         name=f"{track}-parity",
         title=f"Predicted against true, {track} out-of-fold",
-        caption="Each point is one formula that its model was not trained on; the line is identity.",
+        caption="Each point is one row that its model was not trained on; the line is identity.",
         x_label=f"true{name}",
         y_label=f"predicted{name}",
         panels=[{"label": m, "x": target, "y": scores[m][keep].tolist()} for m in shown],

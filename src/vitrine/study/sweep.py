@@ -101,7 +101,8 @@ def sweep_figures(study: Study, swept: Swept, rows: list[Row]) -> list[Figure]:
     if len(swept.values) < 2:
         return []
     setting = type(study.label).model_fields[swept.sweep.setting]
-    x_label = f"{swept.sweep.setting}: {setting.description}" if setting.description else swept.sweep.setting
+    words = f": {setting.description}" if setting.description else ""
+    x_label = f"{swept.sweep.setting}{words}".replace("^2", "²")
     figures: list[Figure] = []
     for model in swept.sweep.models:
         own = [row for row in rows if row.model == model]
