@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 TRIVIAL = ("chance", "mean", "shuffled_labels")
 _MOST_BESIDE = 5
+_MAIN = {"prevalence", "data", "mean_over", "seeds"}
+"""What may distinguish a row that stands on a card."""
 _KNOWS_NOTHING = {
     "roc_auc": "0.5",
     "mcc": "0",
@@ -24,10 +26,8 @@ _KNOWS_NOTHING = {
 
 
 def rows_of(rows: Iterable[Row], name: str) -> list[Row]:
-    """The numbers of one model, without differences to others."""
-    return [
-        row for row in rows if row.model == name and row.value is not None and "difference" not in row.where
-    ]
+    """The main numbers of one model: no differences to others, strata, thresholds or other settings."""
+    return [row for row in rows if row.model == name and row.value is not None and set(row.where) <= _MAIN]
 
 
 def in_tables(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
@@ -40,7 +40,7 @@ def in_tables(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
 
 def where_of(row: Row) -> str:
     """What distinguishes a row beside track, model and metric, in words."""
-    return ", ".join(f"{key} {value}" for key, value in row.where.items())
+    return ", ".join(f"{key} {value}" for key, value in row.where.items() if key != "seeds")
 
 
 def model_index(task: str, data: str, study: Study, rows: list[Row]) -> dict[str, Any]:
@@ -115,7 +115,8 @@ def _value(row: Row) -> str:
 
 
 def _differences(name: str, rows: Iterable[Row]) -> list[str]:
-    found = [row for row in rows if "difference" in row.where and row.value is not None]
+    words = f"{name} minus this model"
+    found = [row for row in rows if row.where.get("difference") == words and row.value is not None]
     if not found:
         return []
     lines = ["| track | metric | minus | difference |", "|---|---|---|---|"]

@@ -213,8 +213,7 @@ def _evaluate_track(study: Study, work: Work, track: Track, result: Result, *, f
         result.rows += stratum_rows(study, name, data.samples, data.truth, found.scores)
         if study.evaluation.each_feature:
             split: Any = track.split
-            widest = max(data.seen.values(), key=lambda examples: len(examples.feature_labels))
-            result.rows += feature_rows(study, name, widest, split.folds_of(data.samples.groups))
+            result.rows += feature_rows(study, name, data.seen, split.folds_of(data.samples.groups))
         drawn += figures.held_out_figure(study, name, data.samples, data.truth, lead)
         drawn += cluster_figures(study, data.samples, data.truth, lead)
     result.figures += [*drawn, *figures.track_figures(study, name, data.truth, lead, unit)]

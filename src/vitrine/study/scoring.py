@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
@@ -134,23 +134,31 @@ def _prevalences(study: Study) -> list[tuple[float | None, dict[str, str]]]:
     return [(None, {"prevalence": "own"}), (published, {"prevalence": "published"})]
 
 
-def feature_rows(study: Study, track: str, examples: Examples, folds: Sequence[Fold]) -> list[Row]:
-    """Metrics of ranking of each feature alone, its sign chosen on the training samples of the fold."""
+def feature_rows(
+    study: Study, track: str, seen: Mapping[str | None, Examples], folds: Sequence[Fold]
+) -> list[Row]:
+    """Metrics of ranking of each feature alone, its sign chosen on the training samples of the fold.
+
+    seen: examples by representation, of the same rows; a feature of several of them is taken once.
+    """
     from scipy.stats import rankdata
 
+    columns: dict[str, NDArray[np.float32]] = {}
+    for examples in seen.values():
+        for label, column in zip(examples.feature_labels, examples.features.T, strict=True):
+            columns.setdefault(label, column)
     assert examples.target is not None
-    groups = group_codes(examples)
+    groups, truth = group_codes(examples), examples.target > 0.5
     names = [name for name in study.evaluation.metrics if name in RANKING]
-    ranks = rankdata(examples.features, axis=0) / examples.n_rows  # ties share their mean rank
-    signed = np.zeros_like(ranks)
-    for fold in folds:
-        train, test = examples.rows_of(fold.train), examples.rows_of(fold.test)
-        truth = examples.target[train] > 0.5
-        higher = ranks[train][truth].mean(axis=0) >= ranks[train][~truth].mean(axis=0)
-        signed[test] = np.where(higher, ranks[test], 1 - ranks[test])
+    sets = [(examples.rows_of(fold.train), examples.rows_of(fold.test)) for fold in folds]
     rows = []
-    for label, score in zip(examples.feature_labels, signed.T, strict=True):
-        found = _metrics(study, names, examples.target, np.ascontiguousarray(score), groups)
+    for label, column in columns.items():
+        rank = rankdata(column) / len(column)  # ties share their mean rank
+        signed = np.zeros(len(column))
+        for train, test in sets:
+            higher = rank[train][truth[train]].mean() >= rank[train][~truth[train]].mean()
+            signed[test] = rank[test] if higher else 1 - rank[test]
+        found = _metrics(study, names, examples.target, signed, groups)
         place = {"input": "each feature alone"}
         rows += [_row(track, label, metric, e, None, place, None, study) for metric, e in found.items()]
     return rows

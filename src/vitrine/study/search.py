@@ -95,12 +95,10 @@ def run_search(study: Study, data: Data, campaign: Campaign, log: Log) -> Search
         log(f"search: {len(left)} configurations" + (f", at most {epochs} epochs" if epochs else ""))
         found = _judge(study, search, left, epochs, folds, examples, stored, campaign)
         result.lines += found
-        order = sorted(range(len(left)), key=lambda i: -_number(found[i][search.metrics[-1]]))
-        kept = len(left) if epochs in (None, getattr(left[0].model, "epochs", None)) else _some(len(left))
-        final, known = [left[i] for i in order[:kept]], [found[i] for i in order[:kept]]
-        left = final
+        if epochs not in (None, getattr(left[0].model, "epochs", None)):
+            left = [left[i] for i in _go_on(search, found)]
     for metric in search.metrics:
-        best = max(range(len(left)), key=lambda i: _number(known[i][metric]))
+        best = max(range(len(left)), key=lambda i: _number(found[i][metric]))
         result.best[metric] = left[best]
     result.rows = _test_best(study, search, result.best, rest, held, data, examples, stored, campaign)
     return result
@@ -110,8 +108,14 @@ def _number(value: float) -> float:
     return -math.inf if math.isnan(value) else value
 
 
-def _some(count: int) -> int:
-    return max(math.ceil(count / _GROWTH), 1)
+def _go_on(search: Search, found: Sequence[Mapping[str, float]]) -> list[int]:
+    """What a round of halving keeps: the best third by the last metric, and the best by each."""
+
+    def order(metric: str) -> list[int]:
+        return sorted(range(len(found)), key=lambda i: -_number(found[i][metric]))
+
+    kept = set(order(search.metrics[-1])[: max(math.ceil(len(found) / _GROWTH), 1)])
+    return sorted(kept | {order(metric)[0] for metric in search.metrics})
 
 
 def _rounds(search: Search, model: ModelPart) -> list[int | None]:

@@ -119,15 +119,15 @@ class Search(_Strict):
     )
     strategy: Literal["full", "halving"] = Field(
         "full",
-        description="every configuration with all epochs, or successive halving: a third goes on, with three "
-        "times the epochs",
+        description="every configuration with all epochs, or successive halving: the best third by the last "
+        "metric, and the best by each, go on with three times the epochs",
     )
     held_out: float = Field(0.2, gt=0, lt=1, description="fraction of the groups that only the best meet")
     folds: int = Field(4, ge=2, description="folds of the cross-validation")
     metrics: tuple[str, ...] = Field(
         ("recall", "precision", "f1", "mcc", "roc_auc", "average_precision"),
         min_length=1,
-        description="a configuration is chosen by each of them; halving goes by the last",
+        description="a configuration is chosen by each of them",
     )
     smallest_epochs: int = Field(5, ge=1, description="of the first round of halving")
     seed: int = Field(0, ge=0, description="of the split")
