@@ -55,8 +55,10 @@ def followed(samples: Samples) -> NDArray[np.bool_]:
 
 
 def followed_to(samples: Samples) -> float:
-    """The largest strain to which a sample was followed."""
-    return max(float(atoms.info["followed_to"]) for atoms in samples.items if "followed_to" in atoms.info)
+    """Median of the strains to which samples were followed; one with a later first event ends there."""
+    return float(
+        np.median([atoms.info["followed_to"] for atoms in samples.items if "followed_to" in atoms.info])
+    )
 
 
 def later(samples: Samples) -> NDArray[np.float64]:
