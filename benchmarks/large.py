@@ -56,11 +56,10 @@ def rows() -> Iterator[str]:
         times = re.findall(r"(?:User|System) time \(seconds\): ([\d.]+)", done.stderr)
         seconds = sum(float(time) for time in times)
         found = re.search(r"Maximum resident set size \(kbytes\): (\d+)", done.stderr)
-        found = re.search(r"Maximum resident set size \(kbytes\): (\d+)", done.stderr)
         peak = float(found[1]) if found else float("nan")
         yield (
-            f"| `vitrine predict`, a model on local features | {len(atoms):,} atoms | {seconds:.0f} | | largest "
-            f"process {peak * 1024 / 2**30:.1f} GiB; within 24 GiB | |"
+            f"| `vitrine predict`, a model on local features | {len(atoms):,} atoms | {seconds:.0f} | | "
+            f"largest process {peak * 1024 / 2**30:.1f} GiB; within 24 GiB | |"
         )
 
 

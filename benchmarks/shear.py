@@ -18,14 +18,16 @@ DIRECTIONS = ("xy", "-yz")
 
 
 def _walk(folder: Path, atoms: Any, direction: str, **settings: float) -> dict[str, Any]:
-    from vitrine.physics.glass import SPECIMEN
+    from vitrine.physics.glass import place
     from vitrine.physics.shear import shear
 
     (folder / "in").mkdir(parents=True)
     elements = ("Cu", "Zr")
     types = np.array([elements.index(symbol) + 1 for symbol in atoms.get_chemical_symbols()])
-    np.savez(
-        folder / "in" / SPECIMEN,
+    place(
+        folder / "in",
+        [],
+        lambda done: None,
         positions=atoms.positions,
         cell=np.asarray(atoms.cell),
         types=types,

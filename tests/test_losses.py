@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from vitrine.learn import resume
-from vitrine.learn.batches import Batches
+from vitrine.learn.batches import Batch, Batches
 from vitrine.learn.losses import class_loss, drawn_weights, weight_of_positives
 from vitrine.learn.neural import GraphAttention, NetworkPart, Perceptron
 from vitrine.learn.parallel import Rank
@@ -285,3 +286,19 @@ def test_defaults_are_what_they_were() -> None:
         network(batch.features, batch.edges), batch.target, pos_weight=torch.tensor(weight)
     )
     assert torch.equal(Fit(network, part, weight).loss(batch, training=True), wanted)
+
+
+@pytest.mark.parametrize(("kind", "wanted"), [("absolute", 1.5), ("squared", 2.5)])
+def test_loss_of_values(kind: str, wanted: float) -> None:
+    """Errors of 1 and 2: their mean is 1.5, that of their squares 2.5."""
+    from torch import nn
+
+    class Same(nn.Module):
+        def forward(self, x: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
+            return x[:, 0]
+
+    part: Any = SimpleNamespace(value_loss=kind)
+    batch = Batch(
+        torch.tensor([[1.0], [4.0]]), torch.zeros(2, 0, dtype=torch.int64), torch.tensor([2.0, 2.0])
+    )
+    assert float(Fit(Same(), part, None).loss(batch, True)) == pytest.approx(wanted)

@@ -52,6 +52,12 @@ class NetworkPart(ModelPart):
         "until they are as many; none: rows count as they come",
     )
 
+    value_loss: Literal["absolute", "squared"] = Field(
+        "absolute",
+        description="for values: the absolute error, whose best guess is the median, or the squared one, "
+        "whose best guess is the mean; squared where most rows have one value",
+    )
+
     not_determining: ClassVar[frozenset[str]] = ModelPart.not_determining | {"devices"}
     gpu: ClassVar[bool] = True
     seeded: ClassVar[bool] = True

@@ -83,6 +83,8 @@ class Fit(lightning.LightningModule):
         """Scalar loss of a batch."""
         out = forward(self.network, batch)
         if self._positive_weight is None:
+            if self._part.value_loss == "squared":
+                return nn.functional.mse_loss(out, batch.target)
             return nn.functional.l1_loss(out, batch.target)
         weighted = self._part.balance == "weight" or (not training and self._part.balance != "none")
         losses = class_loss(
