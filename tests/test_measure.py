@@ -265,3 +265,25 @@ def test_fields_of_a_potential_need_one_that_fits() -> None:
     for field in ("energy", "participation"):
         with pytest.raises(DataError, match=r"frame 1: .*Al_mm.eam.fs describes Al; it has no Cu, Zr"):
             measured(released(), field, potential="Al_mm.eam.fs")
+
+
+def test_avalanches_are_left_out_and_reported() -> None:
+    both = samples(chain(FIELD), chain([0.5] * 10))
+    assert FirstEvent().leaves_out(both) == {}
+    reasons = FirstEvent(largest_event=9).leaves_out(both)
+    assert reasons == {"s1": "its event has 10 atoms, more than largest_event = 9"}
+    left = both.select([0], left_out=reasons)
+    assert left.ids == ("s0",) and left.left_out == reasons and len(left.items) == 1
+
+
+def test_what_may_be_learned_in_place_of_the_label() -> None:
+    one, other = chain(FIELD), chain(FIELD[::-1])
+    found = FirstEvent().others(samples(one, other))
+    assert list(found) == ["log10 D2min"]
+    np.testing.assert_allclose(found["log10 D2min"][0][:3], np.log10(FIELD[:3]))
+    assert found["log10 D2min"][0].min() == -7, "what did not move at all stays finite"
+    for atoms in (one, other):
+        atoms.arrays["first_strain"] = np.array([0.01, 0.02] + [0.0] * 8)
+        atoms.info["followed_to"] = 0.04
+    strains = FirstEvent().others(samples(one, other))["strain of first event"]
+    np.testing.assert_allclose(strains[0], [0.01, 0.02] + [0.04] * 8)

@@ -298,6 +298,26 @@ def test_halving_sends_a_third_on_with_more_epochs(tmp_path: Path) -> None:
         assert {line["width"] for line in after} == {line["width"] for line in kept}
 
 
+def test_avalanches_are_named_in_the_report(tmp_path: Path) -> None:
+    data = study().resolved()
+    data["models"] = {"logistic": {"kind": "logistic"}}
+    data |= {"main_model": "logistic", "claims": [], "sweeps": [], "search": None}
+    data["label"]["largest_event"] = 60
+    result = vitrine.run(
+        type(study()).model_validate(data), tmp_path / "run", workers=0, store=tmp_path / "store"
+    )
+    samples = read_released(find_released("cu64zr36-n500"), 6)
+    large = {
+        name for name, atoms in zip(samples.ids, samples.items, strict=True) if atoms.info["event_atoms"] > 60
+    }
+    assert large
+    for name in large:
+        assert any(note.startswith(f"left out: {name}: its event has") for note in result.notes)
+    assert len(pd.read_parquet(tmp_path / "run" / "predictions" / "grouped.parquet")["id"].unique()) == len(
+        samples
+    ) - len(large)
+
+
 def test_f1_of_the_table_is_scikit_learns(rows: list[dict[str, Any]], table: pd.DataFrame) -> None:
     row = pick(rows, track="grouped", model="logistic", metric="f1", where={"prevalence": "own"})
     assert row["value"] == pytest.approx(f1_score(table["truth"], table["logistic"] >= 0.5), abs=1e-12)

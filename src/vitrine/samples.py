@@ -65,7 +65,7 @@ class Samples:
     def select(self, samples: Sequence[int], left_out: dict[str, str] | None = None) -> Samples:
         """These samples alone, by position; ``left_out`` adds to what is left out already."""
         chosen = list(samples)
-        table = self.kind == "formulas"
+        table = hasattr(self.items, "iloc")
         items = self.items.iloc[chosen].reset_index(drop=True) if table else [self.items[i] for i in chosen]
         return replace(
             self,

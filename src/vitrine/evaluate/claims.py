@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vitrine.errors import DataError
-from vitrine.evaluate.intervals import Estimate, Groups, estimates
+from vitrine.evaluate.intervals import Estimate, Groups, estimates, mean_over_groups
 from vitrine.evaluate.metrics import row_arrays
 from vitrine.evaluate.resampling import Float, Int, group_codes, weighted_sums
 
@@ -89,15 +89,8 @@ def called_fraction(
     called: ``(n,)`` booleans, or probabilities for their mean. mask: ``(n,)`` booleans (rows of small
     D2min, say), None for all rows. groups: ``(n,)`` labels, counted and drawn within the mask.
     """
-    share, _, codes, n_groups = _masked(called, called, mask, groups)
-    total = np.bincount(codes, weights=share, minlength=n_groups).astype(np.float64)
-    rows = np.bincount(codes, minlength=n_groups).astype(np.float64)
-
-    def fraction(weights: Float) -> Float:
-        return (weighted_sums(weights, total) / weighted_sums(weights, rows))[:, None]
-
-    (found,) = estimates(fraction, n_groups, len(share), resamples=resamples, seed=seed, level=level)
-    return found
+    share, _, codes, _ = _masked(called, called, mask, groups)
+    return mean_over_groups(share, codes, resamples=resamples, seed=seed, level=level)
 
 
 def fraction_difference(

@@ -169,14 +169,6 @@ def _write_sample(file: Any, atoms: Atoms, path: Path) -> None:
         event.create_dataset("first_strain", data=first, **packed)
         info = atoms.info
         event.attrs.update({key: info[key] for key in ("followed_to", "follow_step") if key in info})
-    event = specimen["directions"][direction]
-    if "first_strain" in atoms.arrays and event.attrs.get("followed_to", -1.0) < atoms.info["followed_to"]:
-        if "first_strain" in event:
-            del event["first_strain"]
-        first = atoms.arrays["first_strain"].astype(np.float32)
-        event.create_dataset("first_strain", data=first, **packed)
-        info = atoms.info
-        event.attrs.update({key: info[key] for key in ("followed_to", "follow_step") if key in info})
 
 
 def released_ids(path: Path) -> set[str]:

@@ -91,18 +91,7 @@ def without_each_field(samples: Samples) -> Iterator[tuple[str, Samples]]:
 
 def some_of(samples: Samples, which: NDArray[Any]) -> Samples:
     """The samples at these positions, in this order."""
-    items = samples.items
-    if isinstance(items, (list, tuple)):
-        chosen: Any = [items[i] for i in which]
-    else:
-        chosen = items.iloc[which].reset_index(drop=True)
-    return replace(
-        samples,
-        items=chosen,
-        ids=tuple(samples.ids[i] for i in which),
-        groups=tuple(samples.groups[i] for i in which),
-        attributes={name: values[which] for name, values in samples.attributes.items()},
-    )
+    return samples.select([int(i) for i in which])
 
 
 def vector_examples(seed: int = 0, n_samples: int = 12, rows: int = 30, binary: bool = True) -> Examples:
