@@ -196,7 +196,7 @@ def test_workers_end_with_a_killed_parent_and_the_work_goes_on_later(tmp_path: P
     pids = begun(tmp_path)
     assert parent.pid not in pids and len(set(pids)) == 2
     steps = tmp_path / "store" / "partial"
-    wait_until(lambda: [p.read_text() >= "2" for p in steps.glob("*/step.txt")] == [True, True])
+    wait_until(lambda: [int(p.read_text() or 0) >= 2 for p in steps.glob("*/step.txt")] == [True, True])
     os.killpg(parent.pid, signal.SIGINT) if how == "SIGINT" else os.kill(parent.pid, signal.SIGKILL)
     parent.communicate(timeout=30)
     assert parent.returncode != 0

@@ -19,7 +19,8 @@ KINDS = {"shear-transformation": SHEAR, "branched-composition": ALLOYS}
 
 
 def _command(study: str, out: Path, store: Path, workers: int) -> list[str]:
-    sets = [part for key, value in KINDS[study].items() for part in ("--set", f"{key}={value}")]
+    texts = [f"{key}={json.dumps(value)}" for key, value in KINDS[study].items()]
+    sets = [part for text in texts for part in ("--set", text)]
     program = [sys.executable, "-m", "vitrine.cli.main", "run", study, "--scale", "smoke"]
     return [*program, *sets, "--out", str(out), "--store", str(store), "--workers", str(workers)]
 
