@@ -146,12 +146,14 @@ def test_wrong_settings_are_said(tmp_path: Path) -> None:
 
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 from toy_tasks import count_up, task
 from vitrine.campaign.campaign import Campaign
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     root, at, wait, workers = sys.argv[1:]
     tasks = [task(f"t{i}", count_up, steps=40, wait=float(wait), at=f"{at}{i}") for i in range(2)]
     with Campaign(Path(root), workers=int(workers)) as campaign:
