@@ -13,6 +13,7 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
 
 import vitrine
+from vitrine.errors import StudyError
 from vitrine.measure.first_event import FirstEvent
 from vitrine.simulate.released import find_released, read_released
 from vitrine.study.result import Result, SliceFigure
@@ -316,6 +317,14 @@ def test_avalanches_are_named_in_the_report(tmp_path: Path) -> None:
     assert len(pd.read_parquet(tmp_path / "run" / "predictions" / "grouped.parquet")["id"].unique()) == len(
         samples
     ) - len(large)
+
+
+def test_unknown_attributes_are_named_before_anything_is_trained(tmp_path: Path) -> None:
+    data = study().resolved()
+    data["evaluation"]["strata"] = {"event_strian": [0.01]}
+    with pytest.raises(StudyError, match=r"evaluation\.strata\.event_strian.*did you mean 'event_strain'"):
+        vitrine.run(type(study()).model_validate(data), tmp_path / "run", workers=0, store=tmp_path / "store")
+    assert not list(tmp_path.glob("store/entries/*/*/scores.npz"))
 
 
 def test_f1_of_the_table_is_scikit_learns(rows: list[dict[str, Any]], table: pd.DataFrame) -> None:

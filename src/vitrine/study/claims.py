@@ -7,7 +7,7 @@ None where the interval leaves the question open or there are fewer than five gr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -29,7 +29,7 @@ class Evidence:
     """What claims are judged on: examples and out-of-fold scores of one track.
 
     samples: that the examples were made of. scores: model -> (n_rows,), of several seeds the first.
-    every_seed: model -> (n_rows,) or (repeats, n_rows). swept: settings of the label that were varied.
+    swept: settings of the label that were varied.
     groups: (n_rows,) int64, group of each row. main: name of the study's main model.
     """
 
@@ -44,7 +44,6 @@ class Evidence:
     resamples: int
     seed: int
     swept: tuple[Swept, ...] = ()
-    every_seed: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def truth(self) -> NDArray[np.float32]:

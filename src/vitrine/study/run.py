@@ -13,7 +13,7 @@ import numpy as np
 
 import vitrine
 from vitrine.campaign.campaign import Campaign
-from vitrine.errors import StudyError
+from vitrine.errors import StudyError, did_you_mean
 from vitrine.study import figures, shelf
 from vitrine.study.bundle import write_model_folder
 from vitrine.study.claims import Evidence
@@ -39,6 +39,17 @@ from vitrine.study.search import Searched, run_search, write_search
 from vitrine.study.spec import Study, Track, model_seed
 from vitrine.study.sweep import Swept, run_sweep, sweep_figures, sweep_rows
 from vitrine.tasks import Outcome
+
+
+def _check_strata(study: Study, data: Data) -> None:
+    """Before anything is trained: the samples have what results are to be told apart by."""
+    known = data.samples.attributes
+    for name in study.evaluation.strata:
+        if name not in known:
+            raise StudyError(
+                f"evaluation.strata.{name}: the samples have no such number{did_you_mean(name, known)}; "
+                "take it out, or all of them with --set evaluation.strata=null"
+            )
 
 
 @dataclass
@@ -125,6 +136,7 @@ def _prepare(study: Study, campaign: Campaign, log: Log) -> Work:
             ready.append((source, found))
         data[track.title] = found
     work = Work(data)
+    _check_strata(study, work.first)
     work.timings["source, label and representation"] = time.monotonic() - started
     return work
 
@@ -233,7 +245,6 @@ def _evidence(study: Study, work: Work) -> Evidence:
         resamples=study.evaluation.resamples,
         seed=study.seeds.bootstrap,
         swept=tuple(work.swept),
-        every_seed=scores,
     )
 
 
