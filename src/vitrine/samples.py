@@ -78,6 +78,7 @@ class Samples:
 
 
 _PER_ROW = ("features", "target", "severity", "others", "vectors", "tensors")
+_PER_SAMPLE = ("loads", "images")
 _OPTIONAL = (
     "target",
     "edges",
@@ -88,6 +89,9 @@ _OPTIONAL = (
     "vectors",
     "tensors",
     "loads",
+    "nodes",
+    "node_starts",
+    "images",
 )
 """arrays of examples that may be absent, in the order in which they enter a digest"""
 
@@ -96,8 +100,8 @@ _OPTIONAL = (
 class Examples:
     """What a representation makes and a model takes: rows of features with owners.
 
-    A *row* is what gets one prediction: an atom of a graph, or one formula. Rows of a sample
-    are contiguous. ``features`` is ``(n_rows, n_features) float32``; ``target`` is
+    A *row* is what gets one prediction: an atom of a graph, a formula, or a whole sample. Rows of a
+    sample are contiguous. ``features`` is ``(n_rows, n_features) float32``; ``target`` is
     ``(n_rows,) float32`` or None; ``starts`` is ``(n_samples + 1,) int64``, rows of sample i are
     ``starts[i]:starts[i + 1]``; ``edges``, for graphs, is ``(2, n_edges) int64`` over all rows
     (centre, neighbour), and ``edge_starts`` ``(n_samples + 1,)`` its bounds per sample.
@@ -109,6 +113,11 @@ class Examples:
     ``vectors`` ``(n_rows, n_vectors, 3)`` and ``tensors`` ``(n_rows, n_tensors, 3, 3)`` symmetric,
     ``loads`` ``(n_samples, 3, 3)`` the symmetric strain of a sample's load; all in one frame, None
     where a representation makes none.
+
+    For models that predict once for a whole sample: ``nodes`` is ``(n_nodes, n_node_features)`` and
+    ``node_starts`` ``(n_samples + 1,)`` its bounds per sample; edges then join nodes, not rows.
+    ``images`` is ``(n_samples, height, width)``: uint8 the class of each pixel (0 is background), or
+    float32 a value. ``features`` may then have no column.
     """
 
     makes: str
@@ -128,6 +137,9 @@ class Examples:
     vectors: NDArray[np.float32] | None = None
     tensors: NDArray[np.float32] | None = None
     loads: NDArray[np.float32] | None = None
+    nodes: NDArray[np.float32] | None = None
+    node_starts: Int | None = None
+    images: NDArray[np.uint8] | NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -141,6 +153,11 @@ class Examples:
     def owner(self) -> Int:
         """``(n_rows,)``: index of the sample that each row belongs to."""
         return np.repeat(np.arange(len(self)), np.diff(self.starts))
+
+    @property
+    def whole(self) -> bool:
+        """Whether each sample is one row: a formula, a whole configuration, not an atom of one."""
+        return self.n_rows == len(self)
 
     def rows_of(self, samples: Sequence[int] | Int) -> Int:
         """Indices of the rows of these samples, in their order."""
@@ -156,24 +173,27 @@ class Examples:
         """
         samples = self._indices(samples)
         rows = self.rows_of(samples)
-        starts = np.concatenate([[0], np.cumsum(np.diff(self.starts)[samples])]).astype(np.int64)
-        chosen: dict[str, Any] = {name: getattr(self, name) for name in (*_PER_ROW, "loads")}
+        starts = _starts(np.diff(self.starts)[samples])
+        chosen: dict[str, Any] = {name: getattr(self, name) for name in (*_PER_ROW, *_PER_SAMPLE)}
         chosen = {
-            name: None if array is None else array[samples if name == "loads" else rows]
+            name: None if array is None else array[samples if name in _PER_SAMPLE else rows]
             for name, array in chosen.items()
         }
+        here, there = self.starts, starts  # what edges join: rows, or nodes
+        if self.nodes is not None and self.node_starts is not None:
+            here, there = self.node_starts, _starts(np.diff(self.node_starts)[samples])
+            chosen["nodes"] = _joined(self.nodes, self.node_starts, samples)
+            chosen["node_starts"] = there
         if self.edges is not None and self.edge_starts is not None:
             bounds = [slice(self.edge_starts[s], self.edge_starts[s + 1]) for s in samples]
             parts = [
-                self.edges[:, part] - self.starts[s] + starts[new]
+                self.edges[:, part] - here[s] + there[new]
                 for new, (s, part) in enumerate(zip(samples, bounds, strict=True))
             ]
             chosen["edges"] = np.concatenate(parts, axis=1) if parts else np.zeros((2, 0), np.int64)
-            counts = np.diff(self.edge_starts)[samples]
-            chosen["edge_starts"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+            chosen["edge_starts"] = _starts(np.diff(self.edge_starts)[samples])
             if self.edge_vectors is not None:
-                vectors = [self.edge_vectors[part] for part in bounds]
-                chosen["edge_vectors"] = np.concatenate(vectors) if vectors else self.edge_vectors[:0]
+                chosen["edge_vectors"] = _joined(self.edge_vectors, self.edge_starts, samples)
         return replace(
             self,
             ids=tuple(self.ids[s] for s in samples),
@@ -200,8 +220,8 @@ class Examples:
         import torch
         from torch_geometric.data import Data
 
-        if self.edges is None or self.edge_starts is None:
-            raise ValueError("these examples have no edges")
+        if self.edges is None or self.edge_starts is None or self.nodes is not None:
+            raise ValueError("these examples have no edges between rows")
         for i in range(len(self)):
             rows = slice(int(self.starts[i]), int(self.starts[i + 1]))
             edges = self.edges[::-1, self.edge_starts[i] : self.edge_starts[i + 1]]
@@ -265,8 +285,10 @@ class Examples:
         for name in ("features", "starts", *_OPTIONAL):
             array = getattr(self, name)
             if array is not None:
-                whole = name in ("starts", "edges", "edge_starts")
-                wanted[f"kind of {name}"] = array.dtype.kind in ("iu" if whole else "f")
+                whole = name in ("starts", "edges", "edge_starts", "node_starts")
+                wanted[f"kind of {name}"] = array.dtype.kind in ("iu" if whole else "f") or (
+                    name == "images" and array.dtype == np.uint8
+                )
                 if array.dtype.kind == "f":
                     wanted[f"values of {name}"] = bool(np.isfinite(array).all())
         bonds = 0 if self.edges is None or self.edges.ndim != 2 else self.edges.shape[1]
@@ -278,7 +300,15 @@ class Examples:
             "vectors": (n, None, 3),
             "tensors": (n, None, 3, 3),
             "loads": (samples, 3, 3),
+            "nodes": (None, None),
+            "images": (samples, None, None),
         }
+        joined = n  # things that edges join
+        if self.nodes is not None or self.node_starts is not None:
+            joined = -1 if self.nodes is None else len(self.nodes)
+            wanted["node_starts"] = self.node_starts is not None and _bounds(
+                self.node_starts, samples, joined
+            )
         for name, shape in shapes.items():
             array = getattr(self, name)
             wanted[name] = array is None or (
@@ -293,7 +323,7 @@ class Examples:
                 and edges.ndim == 2
                 and len(edges) == 2
                 and _bounds(starts, samples, edges.shape[1])
-                and 0 <= edges.min(initial=0) <= edges.max(initial=0) < max(n, 1)
+                and 0 <= edges.min(initial=0) <= edges.max(initial=0) < max(joined, 1)
             )
         wrong = [name for name, right in wanted.items() if not right]
         if wrong:
@@ -312,6 +342,17 @@ class Examples:
                 total.update(name.encode())
                 total.update(np.ascontiguousarray(array).tobytes())
         return total.hexdigest()
+
+
+def _starts(counts: Int) -> Int:
+    """Bounds of contiguous parts of these sizes."""
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _joined(array: NDArray[Any], starts: Int, parts: Int) -> NDArray[Any]:
+    """These parts of an array, one after the other."""
+    found = [array[starts[part] : starts[part + 1]] for part in parts]
+    return np.concatenate(found) if found else array[:0]
 
 
 def _bounds(starts: Any, parts: int, end: int) -> bool:
