@@ -14,11 +14,19 @@ from vitrine.evaluate.splits import GroupedFolds, RandomFolds
 from vitrine.learn.baselines import Chance, GradientBoosting, Logistic, Mean, RandomForest, Ridge
 from vitrine.learn.neural import Equivariant, GraphAttention, Perceptron
 from vitrine.learn.untrained import FeatureSum
+from vitrine.learn.whole import MessagePassing, PaperCNN, PooledCNN
 from vitrine.measure.atom_column import AtomClass, AtomField
 from vitrine.measure.column import Column
 from vitrine.measure.first_event import FirstEvent
+from vitrine.measure.sample_class import SampleClass
 from vitrine.physics.extended_xyz import write_extxyz
+from vitrine.represent.bond_order import BondOrder
 from vitrine.represent.composition import ElementalFractions
+from vitrine.represent.pair_correlation import PairCorrelation
+from vitrine.represent.particle_graph import ParticleGraph
+from vitrine.represent.particle_image import ParticleImage
+from vitrine.represent.sample_attributes import SampleAttributes
+from vitrine.represent.structural_metrics import StructuralMetrics
 from vitrine.represent.voronoi_graph import VoronoiGraph
 from vitrine.samples import Samples
 from vitrine.simulate.configurations import Configurations
@@ -35,6 +43,7 @@ from vitrine.testing import (
     SourceContract,
     SplitContract,
     TasksContract,
+    flat_samples,
 )
 from vitrine.testing.inputs import sheared_glass, some_of
 
@@ -160,6 +169,18 @@ class TestAtomField(LabelContract):
     symmetries = ("rotate", "translate", "permute", "wrap", "replicate")
 
 
+class Flat:
+    """Whole configurations in a plane, for labels and representations of these."""
+
+    def samples(self) -> Samples:
+        return flat_samples()
+
+
+class TestSampleClass(Flat, LabelContract):
+    part = SampleClass()
+    symmetries = ("rotate", "translate", "permute", "wrap", "replicate")
+
+
 # ---------------------------------------------------------------- representations
 
 
@@ -190,6 +211,43 @@ class TestSecondDerivatives(RepresentationContract):
 class TestElementalFractions(RepresentationContract):
     part = ElementalFractions()
     symmetries = ("order", "scale")
+
+
+class TestParticleImage(Flat, RepresentationContract):
+    """Moving by whole pixels rolls the image, see tests/test_particle_image.py."""
+
+    part = ParticleImage(pixels=64)
+    symmetries = ("permute", "wrap")
+
+
+class TestParticleGraph(Flat, RepresentationContract):
+    part = ParticleGraph()
+    symmetries = ("translate", "permute", "wrap")
+
+
+class TestVoronoiParticleGraph(Flat, RepresentationContract):
+    part = ParticleGraph(neighbours="voronoi")
+    symmetries = ("translate", "permute", "wrap")
+
+
+class TestPairCorrelation(Flat, RepresentationContract):
+    part = PairCorrelation(r_max=4.5, bins=30)
+    symmetries = ("translate", "permute", "wrap")
+
+
+class TestStructuralMetrics(Flat, RepresentationContract):
+    part = StructuralMetrics()
+    symmetries = ("translate", "permute", "wrap")
+
+
+class TestBondOrder(Flat, RepresentationContract):
+    part = BondOrder()
+    symmetries = ("translate", "permute", "wrap", "replicate")
+
+
+class TestSampleAttributes(Flat, RepresentationContract):
+    part = SampleAttributes(attributes=("inherent_energy", "temperature"))
+    symmetries = ("rotate", "translate", "permute", "wrap", "replicate")
 
 
 # ---------------------------------------------------------------- splits
@@ -264,6 +322,21 @@ class TestEquivariant(ModelContract):
 class TestPerceptron(ModelContract):
     part = Perceptron(widths=(32, 16), epochs=30, batch=4, learning_rate=0.01, patience=30)
     dimensionless = ("learning_rate", "weight_decay", "focal_gamma")
+
+
+class TestMessagePassing(ModelContract):
+    part = MessagePassing(hidden=12, depth=2, heads=2, epochs=25, batch=8, learning_rate=0.01)
+    dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "dropout")
+
+
+class TestPaperCNN(ModelContract):
+    part = PaperCNN(epochs=10, batch=8, learning_rate=2e-3, dropout=0.1)
+    dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "dropout")
+
+
+class TestPooledCNN(ModelContract):
+    part = PooledCNN(widths=(8, 16), epochs=12, batch=8, learning_rate=0.01, augment="flips-and-shifts")
+    dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "dropout")
 
 
 # ---------------------------------------------------------------- none is missing

@@ -77,6 +77,29 @@ class Samples:
         )
 
 
+def joined(parts: Sequence[Samples]) -> Samples:
+    """The samples of all parts, each once; attributes are those that all parts have."""
+    first: dict[str, tuple[Samples, int]] = {}
+    for part in parts:
+        for number, name in enumerate(part.ids):
+            first.setdefault(name, (part, number))
+    if hasattr(parts[0].items, "iloc"):
+        raise TypeError("tables are not joined")
+    shared = set.intersection(*(set(part.attributes) for part in parts))
+    return Samples(
+        kind=parts[0].kind,
+        items=[part.items[number] for part, number in first.values()],
+        ids=tuple(first),
+        groups=tuple(part.groups[number] for part, number in first.values()),
+        about=parts[0].about,
+        left_out={name: reason for part in parts for name, reason in part.left_out.items()},
+        attributes={
+            name: np.array([part.attributes[name][number] for part, number in first.values()])
+            for name in sorted(shared)
+        },
+    )
+
+
 _PER_ROW = ("features", "target", "severity", "others", "vectors", "tensors")
 _PER_SAMPLE = ("loads", "images")
 _OPTIONAL = (

@@ -235,8 +235,10 @@ def _predict_atoms(loaded: Any, path: Path, campaign: Any, options: PredictOptio
     from vitrine.physics.rotation import DIRECTIONS
     from vitrine.study.predict import predict_frames
 
-    given = read_configurations(path, options.elements)
-    _say_types(given, options.elements, path)
+    elements = options.elements or elements_of_model(loaded)
+    given = read_configurations(path, elements)
+    _say_types(given, elements, path)
+    bonds: list[Any] = []
     frames, warnings = predict_frames(
         loaded,
         given,
@@ -246,7 +248,22 @@ def _predict_atoms(loaded: Any, path: Path, campaign: Any, options: PredictOptio
         relax=options.relax,
         name=str(path),
         say=typer.echo,
+        bonds=bonds,
     )
     for warning in warnings:
         typer.echo(f"warning: {warning}", err=True)
     _write(out, frames)
+    if bonds:
+        import pandas as pd
+
+        table = out.with_name(f"{out.stem}-bonds.csv")
+        with _written(table) as temporary:
+            pd.concat(bonds).to_csv(temporary, index=False)
+        typer.echo(f"wrote {table}: attention of {sum(map(len, bonds)):,} directed bonds")
+
+
+def elements_of_model(loaded: Any) -> list[str] | None:
+    """Symbols for the types of a dump in reduced units, where no element is meant: those of the training."""
+    from vitrine.study.predict_plane import is_reduced
+
+    return list(loaded.source["elements"]) if is_reduced(loaded.source) else None

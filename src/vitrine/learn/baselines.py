@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ESTIMATOR = "model.skops"
 CONSTANT = "constant.json"
+ANYTHING = frozenset({"vectors", "graphs", "whole-graphs", "images"})
 _TRUSTED = {
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
@@ -32,6 +33,7 @@ class Chance(ModelPart):
 
     kind: Literal["chance"] = "chance"
     seeded: ClassVar[bool] = True
+    takes: ClassVar[frozenset[str]] = ANYTHING
     targets: ClassVar[frozenset[str]] = frozenset({"binary"})
     summary: ClassVar[str] = "uniform random scores"
 
@@ -44,6 +46,7 @@ class Mean(ModelPart):
     """The mean of the training targets, whatever the features."""
 
     kind: Literal["mean"] = "mean"
+    takes: ClassVar[frozenset[str]] = ANYTHING
     summary: ClassVar[str] = "the mean of the training targets"
 
     def build(self, target: str, seed: int) -> ConstantModel:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from vitrine.errors import DataError
+from vitrine.learn.bonds import reverse_edges
 from vitrine.learn.losses import Balance, drawn_weights
 from vitrine.learn.parallel import ALONE, Rank
-from vitrine.samples import Examples
+from vitrine.samples import Examples, Int
+
+Augment = Literal["none", "flips", "flips-and-shifts"]
+"""What training images are shown as: as they are; turned by right angles and mirrored; moreover rolled by
+random numbers of pixels, as a periodic box may be."""
 
 
 class Geometry(NamedTuple):
@@ -32,6 +40,28 @@ class Geometry(NamedTuple):
     owner: Tensor
 
 
+class WholeGraphs(NamedTuple):
+    """Graphs with one prediction each; every bond stands there from either of its ends.
+
+    Attributes
+    ----------
+    nodes: (n_nodes, n_node_features). edges: (2, n_edges) int64, neighbour -> centre, sorted by centre.
+    lengths: (n_edges,). reverse: (n_edges,) int64, the place of the same bond from its other end.
+    starts: (n_nodes + 1,) int64, the bonds of node i as a centre are ``starts[i]`` to ``starts[i + 1]``.
+    owner, edge_owner: (n_nodes,), (n_edges,) int64, the graph of each.
+    edge_counts: edges of each graph.
+    """
+
+    nodes: Tensor
+    edges: Tensor
+    lengths: Tensor
+    reverse: Tensor
+    starts: Tensor
+    owner: Tensor
+    edge_owner: Tensor
+    edge_counts: tuple[int, ...]
+
+
 class Batch(NamedTuple):
     """Some samples; a named tuple, which Lightning moves to a device field by field.
 
@@ -42,6 +72,8 @@ class Batch(NamedTuple):
     weights: (n_rows,) what each row counts in the training loss of this epoch, of mean 1 over the
         training set; None where all count alike.
     share: what the mean loss of a rank's part of a batch counts for: 1 where there is one rank.
+    graph: nodes and bonds of whole graphs, whose rows are samples; ``edges`` is empty then.
+    images: (n_samples, height, width), uint8 or float32.
     """
 
     features: Tensor
@@ -50,6 +82,8 @@ class Batch(NamedTuple):
     geometry: Geometry | None = None
     weights: Tensor | None = None
     share: float = 1.0
+    graph: WholeGraphs | None = None
+    images: Tensor | None = None
 
 
 class Batches(Dataset[Batch]):
@@ -67,8 +101,12 @@ class Batches(Dataset[Batch]):
         seed: int | None,
         rank: Rank = ALONE,
         balance: Balance = "none",
+        augment: Augment = "none",
     ) -> None:
         self._examples, self._batch, self._rank, self._balance = examples, batch, rank, balance
+        self._augment = augment if examples.images is not None and seed is not None else "none"
+        self._ways: Int | None = None
+        self._reverse = None if examples.nodes is None else reverse_edges(examples)
         self._random = None if seed is None else np.random.default_rng(seed)
         self._order = np.arange(len(examples))
         self._weights: np.ndarray | None = None
@@ -107,20 +145,60 @@ class Batches(Dataset[Batch]):
         self._order = self._random.permutation(len(self._order))
         if self._examples.target is not None:
             self._weights = drawn_weights(self._examples.target, self._balance, self._random)
+        if self._augment != "none" and self._examples.images is not None:
+            # columns: one of eight symmetries of the square, pixels to roll down and to the right
+            most = np.array([8, *self._examples.images.shape[1:]])
+            self._ways = self._random.integers(0, most, size=(len(self._order), 3))
+            if self._augment == "flips":
+                self._ways[:, 1:] = 0
 
     def _batch_of(self, samples: np.ndarray, share: float) -> Batch:
         weights = None
         if self._weights is not None:
             weights = torch.from_numpy(self._weights[self._examples.rows_of(samples)])
-        return as_batch(self._examples.select(samples))._replace(weights=weights, share=share)
+        examples = self._examples.select(samples)
+        if self._ways is not None and examples.images is not None:
+            shown = [
+                seen(image, *way) for image, way in zip(examples.images, self._ways[samples], strict=True)
+            ]
+            examples = replace(examples, images=np.stack(shown))
+        reverse = None
+        if self._reverse is not None and self._examples.edge_starts is not None:
+            bounds = self._examples.edge_starts
+            parts = [self._reverse[bounds[s] : bounds[s + 1]] for s in samples]
+            reverse = np.concatenate(parts)
+        return as_batch(examples, reverse)._replace(weights=weights, share=share)
 
 
-def as_batch(examples: Examples) -> Batch:
+def seen(image: NDArray[Any], way: int, down: int = 0, right: int = 0) -> NDArray[Any]:
+    """An image under one of the eight symmetries of the square, then rolled by these pixels.
+
+    Parameters
+    ----------
+    image: (height, width). way: 0 to 7: quarter turns, from 4 on mirrored first; an image that is no
+        square is turned by half in place of a quarter.
+    """
+    if way >= 4:
+        image = image[:, ::-1]
+    turns = way % 4
+    image = np.rot90(image, turns if image.shape[0] == image.shape[1] else 2 * turns)
+    if down or right:
+        image = np.roll(image, (down, right), axis=(0, 1))
+    return np.ascontiguousarray(image)
+
+
+def as_batch(examples: Examples, reverse: Int | None = None) -> Batch:
     """Examples as tensors; an absent target is empty, absent edges are (2, 0).
 
     Examples with edge vectors have a geometry; vectors and tensors that are absent are (n_rows, 0, ...)
-    in it, absent loads are 0.
+    in it, absent loads are 0. Examples with nodes have whole graphs instead.
+
+    Parameters
+    ----------
+    reverse: what :func:`vitrine.learn.bonds.reverse_edges` finds for them, if it is known already.
     """
+    if examples.nodes is not None or examples.images is not None:
+        return _whole(examples, reverse)
     edges = np.zeros((2, 0), np.int64) if examples.edges is None else examples.edges[::-1].copy()
     target = np.zeros(0, np.float32) if examples.target is None else examples.target
     return Batch(
@@ -139,6 +217,41 @@ def _geometry(examples: Examples, edge_vectors: np.ndarray) -> Geometry:
         array = getattr(examples, name)
         fields[name] = torch.from_numpy(np.zeros(shape, np.float32) if array is None else array)
     return Geometry(torch.from_numpy(edge_vectors), **fields, owner=torch.from_numpy(examples.owner))
+
+
+def _whole(examples: Examples, reverse: Int | None) -> Batch:
+    target = np.zeros(0, np.float32) if examples.target is None else examples.target
+    images = None
+    if examples.images is not None:
+        images = torch.from_numpy(np.ascontiguousarray(examples.images))
+    return Batch(
+        torch.from_numpy(examples.features),
+        torch.zeros((2, 0), dtype=torch.int64),
+        torch.from_numpy(target),
+        graph=None if examples.nodes is None else _graphs(examples, reverse),
+        images=images,
+    )
+
+
+def _graphs(examples: Examples, reverse: Int | None) -> WholeGraphs:
+    nodes, node_starts, edges = examples.nodes, examples.node_starts, examples.edges
+    edge_starts, vectors = examples.edge_starts, examples.edge_vectors
+    if nodes is None or node_starts is None or edges is None or edge_starts is None or vectors is None:
+        raise DataError("whole graphs need nodes and edges with their vectors")
+    within = reverse_edges(examples) if reverse is None else reverse
+    counts = np.diff(edge_starts)
+    samples = np.arange(len(examples))
+    starts = np.concatenate([[0], np.cumsum(np.bincount(edges[0], minlength=len(nodes)))])
+    return WholeGraphs(
+        nodes=torch.from_numpy(nodes),
+        edges=torch.from_numpy(edges[::-1].copy()),
+        lengths=torch.from_numpy(np.sqrt((vectors * vectors).sum(axis=1))),
+        reverse=torch.from_numpy(within + np.repeat(edge_starts[:-1], counts)),
+        starts=torch.from_numpy(starts.astype(np.int64)),
+        owner=torch.from_numpy(np.repeat(samples, np.diff(node_starts))),
+        edge_owner=torch.from_numpy(np.repeat(samples, counts)),
+        edge_counts=tuple(counts.tolist()),
+    )
 
 
 def loader(batches: Batches) -> DataLoader[Any]:

@@ -1,4 +1,4 @@
-"""Settings of the networks, and the one model class behind them all."""
+"""Settings of the networks that predict for rows, and the one model class behind all networks."""
 
 from __future__ import annotations
 
@@ -13,88 +13,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from vitrine.errors import DataError
-from vitrine.learn.losses import Balance, Loss
-from vitrine.learn.protocol import SCALER, WEIGHTS, ModelPart, Scaler
+from vitrine.learn.network_part import NetworkPart
+from vitrine.learn.protocol import SCALER, WEIGHTS, Scaler
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from vitrine.samples import Examples
     from vitrine.tasks import Progress
-
-
-CALIBRATE = 64
-"""training samples, at most, from which a spatial network takes its units"""
-
-
-class NetworkPart(ModelPart):
-    """Settings that all networks share: how they are trained."""
-
-    epochs: int = Field(60, ge=1, description="epochs, at most")
-    patience: int = Field(10, ge=1, description="epochs without a better validation loss before stopping")
-    learning_rate: float = Field(3e-3, gt=0, description="of Adam")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled L2 penalty")
-    batch: int = Field(8, ge=1, description="samples (graphs or rows) in a step")
-    devices: int | None = Field(
-        None, ge=1, description="GPUs (processes, where there are none) that share each batch"
-    )
-
-    loss: Loss = Field(
-        "cross-entropy",
-        description="for classes: cross-entropy, or focal (Lin et al. 2017), which counts rows that are "
-        "right already for less",
-    )
-    focal_gamma: float = Field(2.0, ge=0, description="power of (1 - probability of the true class), focal")
-    balance: Balance = Field(
-        "weight",
-        description="weight: both classes count alike in the loss; under: each epoch takes all rows of the "
-        "rarer class and as many random ones of the other; over: it draws rows of the rarer class again "
-        "until they are as many; none: rows count as they come",
-    )
-
-    value_loss: Literal["absolute", "squared"] = Field(
-        "absolute",
-        description="for values: the absolute error, whose best guess is the median, or the squared one, "
-        "whose best guess is the mean; squared where most rows have one value",
-    )
-
-    not_determining: ClassVar[frozenset[str]] = ModelPart.not_determining | {"devices"}
-    gpu: ClassVar[bool] = True
-    seeded: ClassVar[bool] = True
-    spatial: ClassVar[bool] = False
-    """Whether the network sees vectors of edges, vectors, tensors and loads of the examples."""
-
-    def network(self, n_features: int) -> nn.Module:
-        """The untrained network; its forward takes (features, edges) and gives (n_rows,).
-
-        That of a spatial part takes ``n_vectors`` and ``n_tensors`` too, and its forward a third argument, a
-        :class:`vitrine.learn.batches.Geometry`.
-        """
-        raise NotImplementedError
-
-    def inputs_of(self, examples: Examples) -> dict[str, int]:
-        """Arguments of :meth:`network` that fit these examples.
-
-        Raises
-        ------
-        DataError: a spatial part, and the examples have no edge vectors or no loads.
-        """
-        inputs = {"n_features": examples.features.shape[1]}
-        if not self.spatial:
-            return inputs
-        if examples.edge_vectors is None or examples.loads is None:
-            raise DataError(
-                f"the {self.kind} network sees space, but its representation gives no edge vectors and "
-                "loads; set geometry: true in the representation (voronoi-graph)"
-            )
-        return inputs | {
-            "n_vectors": 0 if examples.vectors is None else examples.vectors.shape[1],
-            "n_tensors": 0 if examples.tensors is None else examples.tensors.shape[1],
-        }
-
-    def build(self, target: str, seed: int) -> NetworkModel:
-        """The model."""
-        return NetworkModel(self, target, seed)
 
 
 class GraphAttention(NetworkPart):
@@ -206,8 +132,7 @@ class NetworkModel:
             self._values = Scaler.of(train.target[:, None])
         self._inputs = self._part.inputs_of(train)
         self._network = self._part.network(**self._inputs)
-        if self._part.spatial:
-            self._calibrate(train)
+        self._part.calibrate(self._network, train)
         self._facts = train_network(
             self._network,
             self._scaled(train),
@@ -220,14 +145,11 @@ class NetworkModel:
         self._facts["parameters"] = sum(p.numel() for p in self._network.parameters())
         return self
 
-    def _calibrate(self, train: Examples) -> None:
-        """Lengths, vectors and tensors have one unit each, no mean and spread for a component."""
-        from vitrine.learn.batches import as_batch
-
-        some = np.unique(np.linspace(0, len(train) - 1, CALIBRATE).astype(np.int64))
-        batch = as_batch(train.select(some))
-        network: Any = self._network
-        network.calibrate(batch.edges, batch.geometry)
+    @property
+    def network(self) -> nn.Module:
+        """The fitted network itself, for those who look into it."""
+        assert self._network is not None
+        return self._network
 
     def _scaled(self, examples: Examples) -> Examples:
         assert self._features is not None
@@ -236,8 +158,7 @@ class NetworkModel:
                 f"the {self._part.kind} network was trained on {_words(self._inputs)}; "
                 f"these examples have {_words(self._part.inputs_of(examples))}"
             )
-        if not self._part.spatial:
-            examples = replace(examples, edge_vectors=None, vectors=None, tensors=None, loads=None)
+        examples = self._part.seen(examples)
         target = examples.target
         if target is not None and self._values is not None:
             target = self._values(target[:, None])[:, 0]
@@ -245,7 +166,7 @@ class NetworkModel:
 
     def predict(self, examples: Examples) -> NDArray[np.float64]:
         """Probability of class 1, or the value in the target's unit."""
-        from vitrine.learn.training import apply_network
+        from vitrine.learn.prediction import apply_network
 
         assert self._network is not None
         raw = apply_network(self._network, self._scaled(examples))
@@ -281,13 +202,17 @@ class NetworkModel:
             scaling = json.loads((folder / SCALER).read_text(encoding="utf-8"))
             self._features = Scaler.from_dict(scaling["features"])
             self._values = None if scaling["target"] is None else Scaler.from_dict(scaling["target"])
+            if self._values is not None and len(self._values.mean) != 1:
+                raise ValueError(f"{SCALER} scales {len(self._values.mean)} targets, not one")
             self._facts = scaling["facts"]
             inputs = scaling.get("inputs") or {"n_features": len(self._features.mean)}
             self._inputs = {str(name): int(count) for name, count in inputs.items()}
             if min(self._inputs.values()) < 0 or self._inputs["n_features"] != len(self._features.mean):
                 raise ValueError(f"{SCALER} has {len(self._features.mean)} features, not {self._inputs}")
+            weights = load_file(folder / WEIGHTS)
+            _check_shapes(self._part, self._inputs, weights)
             self._network = self._part.network(**self._inputs)
-            self._network.load_state_dict(load_file(folder / WEIGHTS))
+            self._network.load_state_dict(weights)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise DataError(f"{folder} holds no readable {self._part.kind} network: {error}") from error
         return self
@@ -297,6 +222,24 @@ class NetworkModel:
         return self._facts
 
 
+def _check_shapes(part: NetworkPart, inputs: Mapping[str, int], weights: Mapping[str, Tensor]) -> None:
+    """Raise ValueError where the weights are not those of such a network, before it takes any memory."""
+    import torch
+
+    with torch.device("meta"):
+        wanted = {name: tuple(t.shape) for name, t in part.network(**inputs).state_dict().items()}
+    found = {name: tuple(t.shape) for name, t in weights.items()}
+    if wanted != found:
+        name = next(n for n in (*wanted, *found) if wanted.get(n) != found.get(n))
+        raise ValueError(
+            f"{WEIGHTS}: {name} is {found.get(name, 'missing')}, not {wanted.get(name, 'expected')}"
+        )
+
+
 def _words(inputs: Mapping[str, int]) -> str:
-    """``12 features, 2 vectors``."""
-    return ", ".join(f"{count} {name.removeprefix('n_')}" for name, count in inputs.items())
+    """``12 features, 2 vectors``, ``height 250``."""
+    shown = (
+        f"{n} {name[2:].replace('_', ' ')}" if name[:2] == "n_" else f"{name} {n}"
+        for name, n in inputs.items()
+    )
+    return ", ".join(shown)

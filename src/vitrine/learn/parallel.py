@@ -30,7 +30,7 @@ from vitrine.samples import Examples
 if TYPE_CHECKING:
     from torch import device, nn
 
-    from vitrine.learn.neural import NetworkPart
+    from vitrine.learn.network_part import NetworkPart
     from vitrine.tasks import Progress
 
 TIMEOUT = 600.0

@@ -51,6 +51,27 @@ class Resumable(Protocol):
         ...
 
 
+@runtime_checkable
+class Attends(Protocol):
+    """A model that says how much each bond of a whole graph counted for its prediction."""
+
+    def attention(self, examples: Examples) -> NDArray[np.float64]:
+        """``(n_edges, heads)`` float64: weights that sum to 1 within each sample and head."""
+        ...
+
+
+@runtime_checkable
+class HasFeatureMaps(Protocol):
+    """A model of images that shows its last convolution."""
+
+    def feature_maps(self, examples: Examples) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Activations, and slopes of the output (the logit of class 1) with respect to them.
+
+        Both ``(n_samples, channels, height', width')`` float32.
+        """
+        ...
+
+
 class ModelPart(Part):
     """Settings of a model; :meth:`build` makes an unfitted one."""
 
@@ -111,7 +132,7 @@ class Scaler:
     def from_dict(cls, data: dict[str, list[float]]) -> Self:
         """Read :meth:`as_dict`."""
         mean, spread = (np.asarray(data[name], dtype=float) for name in ("mean", "spread"))
-        if mean.ndim != 1 or mean.shape != spread.shape or not mean.size:
+        if mean.ndim != 1 or mean.shape != spread.shape:
             raise ValueError("mean and spread must be two lists of one length")
         if not (np.isfinite(mean).all() and np.isfinite(spread).all() and (spread > 0).all()):
             raise ValueError("means must be finite, and spreads above 0")

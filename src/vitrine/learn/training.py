@@ -6,8 +6,6 @@ import ctypes
 import logging
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +14,18 @@ import numpy as np
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vitrine.learn.batches import Batch, Batches, as_batch, loader
+from vitrine.learn.batches import Batch, Batches, loader
 from vitrine.learn.losses import class_loss, weight_of_positives
 from vitrine.learn.parallel import ALONE, Rank
+from vitrine.learn.prediction import forward, one_thread
 from vitrine.learn.resume import State, Unfinished, moments, set_moments
 from vitrine.samples import Examples
 from vitrine.tasks import digest
 
 if TYPE_CHECKING:
-    from vitrine.learn.neural import NetworkPart
+    from vitrine.learn.network_part import NetworkPart
     from vitrine.tasks import Progress
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -45,24 +43,6 @@ def keep_memory() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, 1 << 30)
     except (OSError, AttributeError):
         return
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for torch: results do not depend on the machine's number of cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def forward(network: nn.Module, batch: Batch) -> Tensor:
-    """(n_rows,) outputs; networks that do not see space need not know of a geometry."""
-    seen = (batch.features, batch.edges)
-    out: Tensor = network(*seen) if batch.geometry is None else network(*seen, batch.geometry)
-    return out
 
 
 class Fit(lightning.LightningModule):
@@ -102,6 +82,12 @@ class Fit(lightning.LightningModule):
             self._sums[name][0] += float(loss.detach()) * len(batch.target)
             self._sums[name][1] += len(batch.target)
         return loss if batch.share == 1.0 else loss * batch.share
+
+    def on_train_epoch_start(self) -> None:
+        """Lightning's hook: the learning rate of this epoch, from nothing but its number."""
+        if self._part.schedule != "constant":
+            for group in self.optimizers(use_pl_optimizer=False).param_groups:  # type: ignore[union-attr]
+                group["lr"] = self._part.rate_of(len(self.losses))
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Lightning's hook."""
@@ -276,7 +262,7 @@ def train_as(
     keep_state = Unfinished(unfinished, identity)
     fit = Fit(network, part, positive_weight)
     balance = part.balance if train.target_kind == "binary" else "none"
-    batches = Batches(train, part.batch, seed, rank, balance)
+    batches = Batches(train, part.batch, seed, rank, balance, getattr(part, "augment", "none"))
     hold = None if validation is None else loader(Batches(validation, part.batch, None, rank))
     keep = BestWeights(part, progress, batches, keep_state if rank.index == 0 else Unfinished(None, identity))
     state = keep_state.load()
@@ -320,20 +306,6 @@ def _trainer(epochs: int, keep: BestWeights, rank: Rank) -> lightning.Trainer:
         sync_batchnorm=rank.accelerator == "cuda",
         deterministic="warn",
     )
-
-
-def apply_network(network: nn.Module, examples: Examples) -> NDArray[np.float64]:
-    """Raw outputs of the network, (n_rows,) float64."""
-    batch = 4096 if examples.edges is None else 16
-    if examples.edge_vectors is not None:  # vectors and tensors take room: 20,000 rows at once
-        batch = max(1, min(batch, 20_000 * len(examples) // max(examples.n_rows, 1)))
-    network.eval()
-    parts = [np.zeros(0)]
-    with one_thread(), torch.inference_mode():
-        for start in range(0, len(examples), batch):
-            chosen = np.arange(start, min(start + batch, len(examples)))
-            parts.append(forward(network, as_batch(examples.select(chosen))).double().numpy())
-    return np.concatenate(parts)
 
 
 class _quiet:

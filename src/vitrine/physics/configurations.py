@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MASS_TOLERANCE = 0.05
 """u: masses of a data file name elements only if all of them are this close to an element's."""
 
+PLANE = 1e-6
+"""How much z may differ among atoms of a plane."""
 FARTHEST = 1e6
 """Boxes: an unwrapped position beyond is no position, and its place in the box is rounded away."""
 
@@ -203,6 +205,8 @@ def _check(atoms: Atoms, where: str) -> None:
     if not np.isfinite(atoms.positions).all():
         bad = int(np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))[0])
         raise DataError(f"{where}: the position of atom {bad + 1} is not finite")
+    if _in_a_plane(atoms):
+        return
     cell = np.asarray(atoms.cell)
     with np.errstate(all="ignore"):
         volume = abs(np.linalg.det(cell))
@@ -214,6 +218,19 @@ def _check(atoms: Atoms, where: str) -> None:
     if far.any():
         bad = int(np.flatnonzero(far)[0])
         raise DataError(f"{where}: atom {bad + 1} is more than {FARTHEST:g} boxes away from the box")
+
+
+def _in_a_plane(atoms: Atoms) -> bool:
+    """Whether all atoms have one z and the box is a rectangle that ends there: what z needs is made up."""
+    cell = np.asarray(atoms.cell, dtype=np.float64)
+    if atoms.pbc[2] or not atoms.pbc[:2].all() or np.ptp(atoms.positions[:, 2]) > PLANE:
+        return False
+    if not (np.isfinite(cell).all() and cell[0, 0] > 0 and cell[1, 1] > 0):
+        return False
+    if not cell[2].any():
+        cell[2, 2] = 1.0
+        atoms.set_cell(cell)
+    return True
 
 
 def _keep_columns(atoms: Atoms) -> None:

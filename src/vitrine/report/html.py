@@ -20,12 +20,21 @@ from markupsafe import Markup, escape
 from vitrine.errors import DataError
 from vitrine.report.atoms import Atoms, prepare, viewer_data
 from vitrine.report.digits import as_given
+from vitrine.report.matrix import draw_matrix
 from vitrine.report.plots import draw_curves, draw_scatter
 from vitrine.report.slices import draw_slices
 from vitrine.report.still import draw_atoms
 from vitrine.report.svg import inline, text_of
-from vitrine.report.tables import metric_name, published, tracks, words
-from vitrine.study.result import AtomsFigure, CurveFigure, Figure, Result, ScatterFigure, SliceFigure
+from vitrine.report.tables import metric_name, overview, published, tracks, words
+from vitrine.study.result import (
+    AtomsFigure,
+    CurveFigure,
+    Figure,
+    MatrixFigure,
+    Result,
+    ScatterFigure,
+    SliceFigure,
+)
 
 OPEN_MATRICES = 4
 """Tables of a track that stand open; the others (a threshold study has many) fold away."""
@@ -150,6 +159,7 @@ def _page(result: Result, shown: list[Shown]) -> str:
     return environment.get_template("report.html.j2").render(
         result=result,
         tracks=tracks(result),
+        overview=overview(result),
         open_matrices=OPEN_MATRICES,
         published=published(result.published),
         figures=shown,
@@ -171,10 +181,14 @@ def _drawing(figure: Figure) -> tuple[Callable[[], matplotlib.figure.Figure], At
         return partial(draw_scatter, figure), None
     if isinstance(figure, SliceFigure):
         return partial(draw_slices, figure), None
+    if isinstance(figure, MatrixFigure):
+        return partial(draw_matrix, figure), None
     if isinstance(figure, AtomsFigure):
         atoms = prepare(figure)
         return partial(draw_atoms, atoms), atoms
-    raise DataError(f"{type(figure).__name__} is no figure; a curve, scatter, slice or atoms figure is")
+    raise DataError(
+        f"{type(figure).__name__} is no figure; a curve, scatter, slice, matrix or atoms figure is"
+    )
 
 
 def _file_names(result: Result) -> list[str]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import EllipseCollection
-from matplotlib.colors import Normalize
+from matplotlib.collections import EllipseCollection, LineCollection
+from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 
 from vitrine.errors import DataError
 from vitrine.report.svg import DENSE, INK, floats
 from vitrine.study.result import SliceFigure
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 COLOURS = "viridis"
+BOND = "#D55E00"
 
 
 def draw_slices(figure: SliceFigure) -> Figure:
@@ -40,6 +47,8 @@ def draw_slices(figure: SliceFigure) -> Figure:
         mapping = ScalarMappable(scale, colormaps[COLOURS])
         order = np.argsort(marked, kind="stable")
         size = np.full(len(x), 2 * figure.radius)
+        if panel.get("radii"):
+            size = 2 * floats(panel["radii"])[order]
         discs = EllipseCollection(
             size,
             size,
@@ -53,6 +62,7 @@ def draw_slices(figure: SliceFigure) -> Figure:
             rasterized=len(x) > DENSE,
         )
         axes.add_collection(discs)
+        _bonds(axes, panel.get("bonds") or [])
         axes.set_aspect("equal")
         if len(x):
             axes.set_xlim(x.min() - 2 * figure.radius, x.max() + 2 * figure.radius)
@@ -61,7 +71,23 @@ def draw_slices(figure: SliceFigure) -> Figure:
         axes.set_title(str(panel["label"]))
         axes.set_xlabel(figure.x_label)
         axes.set_ylabel(figure.y_label)
-        drawing.colorbar(mapping, ax=axes, orientation="horizontal", shrink=0.8, label=str(panel["unit"]))
+        if panel["unit"]:
+            label = str(panel["unit"])
+            drawing.colorbar(mapping, ax=axes, orientation="horizontal", shrink=0.8, label=label)
     for axes in list(grid.flat)[len(figure.panels) :]:
         axes.remove()
     return drawing
+
+
+def _bonds(axes: Axes, bonds: Sequence[Sequence[float]]) -> None:
+    """Lines over the discs, wider and darker the larger their weight; the heaviest on top."""
+    heavy = sorted((bond for bond in bonds if bond[4] > 0.02), key=lambda bond: bond[4])
+    axes.add_collection(
+        LineCollection(
+            [[(x1, y1), (x2, y2)] for x1, y1, x2, y2, _ in heavy],
+            linewidths=[0.3 + 2.4 * weight for *_, weight in heavy],
+            colors=[(*to_rgb(BOND), min(1.0, 0.15 + weight)) for *_, weight in heavy],
+            rasterized=len(heavy) > DENSE,
+            zorder=3,
+        )
+    )

@@ -78,6 +78,7 @@ class Track:
     entries: list[Entry] = field(default_factory=list)
     compared: int = 0
     """How many entries stand beside a published number."""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ def tracks(result: Result) -> list[Track]:
     found = []
     for name in _once(row.track for row in result.rows):
         rows = [row for row in result.rows if row.track == name]
-        track = Track(name, entries=[entry_of(row, digits) for row in rows])
+        note = result.track_notes.get(name, "")
+        track = Track(name, entries=[entry_of(row, digits) for row in rows], note=note)
         track.compared = sum(entry.published is not None for entry in track.entries)
         for key in _once(_setting(row) for row in rows):
             here = [row for row in rows if _setting(row) == key and row.metric in metrics]
@@ -105,6 +107,33 @@ def tracks(result: Result) -> list[Track]:
                 track.matrices.append(_matrix(here, metrics, digits))
         found.append(track)
     return found
+
+
+@dataclass
+class Overview:
+    """One metric: a line per model, a column per track; a cell is an entry or None."""
+
+    metric: str
+    tracks: list[str]
+    lines: list[tuple[str, str | None, list[Entry | None]]]
+
+
+def overview(result: Result) -> Overview | None:
+    """The headline metric with the tracks side by side, from rows that nothing else distinguishes."""
+    rows = [
+        row
+        for row in result.rows
+        if row.metric == result.headline and not set(row.where) - set(OWN) and row.track in result.track_notes
+    ]
+    if not rows:
+        return None
+    digits = Digits(rows)
+    names = _once(row.track for row in rows)
+    lines = []
+    for model in sorted(_once(row.model for row in rows), key=lambda name: name in TRIVIAL):
+        own = {row.track: entry_of(row, digits) for row in rows if row.model == model}
+        lines.append((model, TRIVIAL.get(model), [own.get(name) for name in names]))
+    return Overview(metric_name(str(result.headline)), names, lines)
 
 
 def entry_of(row: Row, digits: Digits) -> Entry:

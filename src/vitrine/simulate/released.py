@@ -9,7 +9,6 @@ followed beyond its first event, ``first_strain`` (n,) float32 and the attribute
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 from collections.abc import Collection, Sequence
@@ -19,11 +18,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from vitrine.errors import DataError, did_you_mean
+from vitrine.errors import DataError
 from vitrine.parts import Part
 from vitrine.samples import Samples, hash_file
 from vitrine.simulate.metallic_glass import FOLLOWING, NO_EVENT, glass_samples
-from vitrine.simulate.released_reader import FORMAT, left_out_of, opened, read_specimen, settings_of
+from vitrine.simulate.released_reader import (
+    FORMAT,
+    SHEARED,
+    Layout,
+    find_set,
+    left_out_of,
+    opened,
+    read_specimen,
+    replace_file,
+    settings_of,
+    shipped_names,
+)
 from vitrine.tasks import Outcome, Task
 
 if TYPE_CHECKING:
@@ -67,14 +77,8 @@ class ReleasedGlass(Part):
 
 
 def released_names() -> list[str]:
-    """Names of the sets that ship with the package."""
-    return sorted(path.stem for path in _folder().glob("*.h5"))
-
-
-def _folder() -> Path:
-    from importlib.resources import files
-
-    return Path(str(files("vitrine"))) / "released"
+    """Names of the sets of sheared glasses that ship with the package."""
+    return shipped_names(SHEARED)
 
 
 def find_released(name: str) -> Path:
@@ -84,19 +88,12 @@ def find_released(name: str) -> Path:
     ------
     DataError: there is no such set.
     """
-    own = Path(name).expanduser()
-    shipped = _folder() / f"{name}.h5"
-    if own.is_file():
-        return own
-    if own.name == name and shipped.is_file():
-        return shipped
-    raise DataError(f"no file and no released set {name!r}{did_you_mean(name, released_names())}")
+    return find_set(name, SHEARED)
 
 
 def write_released(path: Path, samples: Samples) -> None:
     """Add samples to a file of released glasses (made if absent); what is there stays.
 
-    Of a sample that is there, only ``first_strain`` is added, or replaced by one that goes farther.
     Of a sample that is there, only ``first_strain`` is added, or replaced by one that goes farther.
     The file is replaced at the end only, so that nothing is lost if this is interrupted.
 
@@ -123,23 +120,9 @@ def write_released(path: Path, samples: Samples) -> None:
         if any("first_strain" in atoms.arrays for atoms in samples.items):
             settings = {key: samples.about[key] for key in FOLLOWING if key in samples.about}
             file.attrs["about"] = json.dumps(settings_of(file) | settings, sort_keys=True)
-        if any("first_strain" in atoms.arrays for atoms in samples.items):
-            settings = {key: samples.about[key] for key in FOLLOWING if key in samples.about}
-            file.attrs["about"] = json.dumps(settings_of(file) | settings, sort_keys=True)
         final = {k: v for k, v in samples.left_out.items() if v.startswith(NO_EVENT)}
         file.attrs["left_out"] = json.dumps(before | final, sort_keys=True)
-    temporary = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content.getbuffer())
-        temporary.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"cannot write {path}: {error.strerror or error}; make room, or write elsewhere"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    replace_file(path, content.getbuffer())
 
 
 def _write_sample(file: Any, atoms: Atoms, path: Path) -> None:
@@ -183,8 +166,10 @@ def released_ids(path: Path) -> set[str]:
         }
 
 
-def check_same_settings(path: Path, about: dict[str, Any], free: Collection[str]) -> None:
-    """Refuse to mix specimens that were made differently.
+def check_same_settings(
+    path: Path, about: dict[str, Any], free: Collection[str], layout: Layout = SHEARED
+) -> None:
+    """Refuse to mix what was made differently.
 
     free: settings that may differ.
 
@@ -194,7 +179,7 @@ def check_same_settings(path: Path, about: dict[str, Any], free: Collection[str]
     """
     if not path.exists():
         return
-    with opened(path) as file:
+    with opened(path, layout) as file:
         before = settings_of(file)
     before.setdefault("largest_step", before.get("strain_step"))  # files of before walked in equal steps
     now = json.loads(json.dumps(about))

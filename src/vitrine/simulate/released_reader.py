@@ -1,20 +1,23 @@
-"""Reading of HDF5 files of sheared glasses: a damaged or foreign one is named, never believed.
+"""Reading of HDF5 files of released sets: a damaged or foreign one is named, never believed.
 
 The HDF5 library itself may crash or never end where a single byte of a file is wrong (2.0.0 does in
 one of 5,000 files that were changed at random). So a file that does not ship with vitrine is read once in
-a process of its own before this process touches it: ``python -m vitrine.simulate.released_reader FILE``.
+a process of its own before this process touches it: ``python -m vitrine.simulate.released_reader FILE``, or
+that module of another :class:`Layout`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +31,19 @@ from vitrine.samples import Float
 if TYPE_CHECKING:
     from ase import Atoms
 
+
+@dataclass(frozen=True)
+class Layout:
+    """A kind of file: its format, the group that it must have, its name, the module that reads one apart."""
+
+    format: str
+    group: str
+    name: str
+    module: str
+
+
 FORMAT = "vitrine sheared glasses 1"
+SHEARED = Layout(FORMAT, "specimens", "released glasses", "vitrine.simulate.released_reader")
 SHIPPED = Path(__file__).resolve().parent.parent / "released"
 """Where the sets are that ship with vitrine."""
 SECONDS, BYTES_PER_SECOND = 2.0, 5e6
@@ -38,12 +53,10 @@ MOST_PACKED = 2000
 LARGEST_NUMBER = 118
 STRAIN_DIGITS = 7
 """Decimals of a strain that single precision holds."""
-STRAIN_DIGITS = 7
-"""Decimals of a strain that single precision holds."""
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def opened(path: Path, layout: Layout = SHEARED) -> Iterator[Any]:
     """The open file, its format checked; what goes wrong inside names the file.
 
     Raises
@@ -51,29 +64,31 @@ def opened(path: Path) -> Iterator[Any]:
     DataError: not such a file, of another format, or damaged.
     """
     if not path.is_file():
-        raise DataError(f"{path} is not an HDF5 file of released glasses: it is no file")
+        raise DataError(f"{path} is not an HDF5 file of {layout.name}: it is no file")
     if path.resolve().parent != SHIPPED:
         state = path.stat()
-        _try_apart(path.resolve(), str(path), state.st_mtime_ns, state.st_size)
-    with _checked(path) as file:
+        _try_apart(path.resolve(), str(path), layout.module, state.st_mtime_ns, state.st_size)
+    with _checked(path, layout) as file:
         yield file
 
 
 @contextmanager
-def _checked(path: Path) -> Iterator[Any]:
+def _checked(path: Path, layout: Layout) -> Iterator[Any]:
     import h5py
 
     try:
         file = h5py.File(path, "r")
     except (OSError, RuntimeError, ValueError) as error:
-        raise DataError(f"{path} is not an HDF5 file of released glasses: {error}") from error
+        raise DataError(f"{path} is not an HDF5 file of {layout.name}: {error}") from error
     with file:
         try:
             found = file.attrs.get("format")
-            if not isinstance(found, str) or found != FORMAT:
-                raise DataError(f"{path}: its format is {found!r}, this version of vitrine reads {FORMAT!r}")
-            if "about" not in file.attrs or not isinstance(file.get("specimens"), h5py.Group):
-                raise DataError(f"{path} is damaged: it names no settings or no specimens")
+            if not isinstance(found, str) or found != layout.format:
+                raise DataError(
+                    f"{path}: its format is {found!r}, this version of vitrine reads {layout.format!r}"
+                )
+            if "about" not in file.attrs or not isinstance(file.get(layout.group), h5py.Group):
+                raise DataError(f"{path} is damaged: it names no settings or no {layout.group}")
             yield file
         # what h5py raises where bytes are not what they should be
         except (KeyError, OSError, ValueError, TypeError, RuntimeError, AttributeError) as error:
@@ -81,9 +96,9 @@ def _checked(path: Path) -> Iterator[Any]:
 
 
 @lru_cache(maxsize=64)
-def _try_apart(path: Path, name: str, changed: int, size: int) -> None:
+def _try_apart(path: Path, name: str, module: str, changed: int, size: int) -> None:
     """Read all of a file in another process, once for each state of it."""
-    words = [sys.executable, "-P", "-m", __name__, str(path)]
+    words = [sys.executable, "-P", "-m", module, str(path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode == InputError.exit_code:
         raise DataError(done.stderr.strip().replace(str(path), name))
@@ -92,8 +107,11 @@ def _try_apart(path: Path, name: str, changed: int, size: int) -> None:
         raise DataError(f"{name} is damaged: the HDF5 library {how} on it; make the file again")
 
 
-def _read_all(path: Path) -> None:
-    """What the process of its own does; the system ends it when it has used up its time."""
+def read_apart(path: Path, layout: Layout, read: Callable[[Any], object]) -> None:
+    """What the process of its own does: all of the file; the system ends it when it has used up its time.
+
+    It ends with the exit code of an InputError, its words on the error output, if the file is not sound.
+    """
     import ase
     import h5py
 
@@ -101,11 +119,68 @@ def _read_all(path: Path) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     limit = math.ceil(used.ru_utime + used.ru_stime + SECONDS + path.stat().st_size / BYTES_PER_SECOND)
     resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
-    with _checked(path) as file:
-        settings_of(file), left_out_of(file)
-        for name in file["specimens"]:
-            for _ in read_specimen(file["specimens"][name], name):
-                continue
+    try:
+        with _checked(path, layout) as file:
+            settings_of(file), left_out_of(file)
+            read(file)
+    except DataError as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        sys.exit(wrong.exit_code)
+
+
+def _read_specimens(file: Any) -> None:
+    for name in file["specimens"]:
+        for _ in read_specimen(file["specimens"][name], name):
+            continue
+
+
+def shipped_names(layout: Layout | None = None) -> list[str]:
+    """Names of the sets that ship with the package, of one layout or of all."""
+    import h5py
+
+    names = []
+    for path in sorted(SHIPPED.glob("*.h5")):
+        with h5py.File(path, "r") as file:
+            if layout is None or file.attrs["format"] == layout.format:
+                names.append(path.stem)
+    return names
+
+
+def find_set(name: str, layout: Layout) -> Path:
+    """Path of a set that ships with the package, or of the user's own file.
+
+    Raises
+    ------
+    DataError: there is no such set.
+    """
+    own = Path(name).expanduser()
+    shipped = SHIPPED / f"{name}.h5"
+    if own.is_file():
+        return own
+    if own.name == name and shipped.is_file():
+        return shipped
+    raise DataError(f"no file and no released set {name!r}{did_you_mean(name, shipped_names(layout))}")
+
+
+def replace_file(path: Path, content: memoryview) -> None:
+    """Write a file, complete or not at all.
+
+    Raises
+    ------
+    DataError: it cannot be written.
+    """
+    temporary = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path}: {error.strerror or error}; make room, or write elsewhere"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def settings_of(file: Any) -> dict[str, Any]:
@@ -152,13 +227,14 @@ def read_specimen(specimen: Any, name: str) -> Iterator[Atoms]:
     from ase import Atoms
 
     n = len(specimen["positions"])
-    positions, cell = _array(specimen, "positions", (n, 3)), _array(specimen, "cell", (3, 3))
-    numbers = _array(specimen, "numbers", (n,))
+    positions, cell = read_array(specimen, "positions", (n, 3)), read_array(specimen, "cell", (3, 3))
+    numbers = read_array(specimen, "numbers", (n,))
     if not n or not (1 <= numbers.min() <= numbers.max() <= LARGEST_NUMBER):
         raise ValueError(f"{specimen.name}/numbers should be atomic numbers from 1 to {LARGEST_NUMBER}")
     if not abs(np.linalg.det(cell)) > 0:
         raise ValueError(f"{specimen.name}/cell has no volume")
-    fields = {"energy": _array(specimen, "energy", (n,)), "stress": _array(specimen, "stress", (n, 6))}
+    shapes = {"energy": (n,), "stress": (n, 6)}
+    fields = {field: read_array(specimen, field, shape) for field, shape in shapes.items()}
     for direction in specimen["directions"]:
         if direction not in DIRECTIONS:
             known = did_you_mean(direction, DIRECTIONS)
@@ -167,7 +243,7 @@ def read_specimen(specimen: Any, name: str) -> Iterator[Atoms]:
         atoms = Atoms(numbers=numbers.astype(int), positions=positions, cell=cell, pbc=True)
         for key, values in fields.items():
             atoms.arrays[key] = values.copy()
-        atoms.arrays["d2min"] = _array(event, "d2min", (n,))
+        atoms.arrays["d2min"] = read_array(event, "d2min", (n,))
         strain = float(event.attrs["event_strain"])
         if not np.isfinite(strain):
             raise ValueError(f"{event.name}: its event_strain should be finite, not {strain}")
@@ -187,7 +263,7 @@ def read_specimen(specimen: Any, name: str) -> Iterator[Atoms]:
 
 def _add_following(atoms: Atoms, event: Any, n: int) -> None:
     """How the direction went on beyond its first event."""
-    first = _array(event, "first_strain", (n,))
+    first = read_array(event, "first_strain", (n,))
     if first.min() < 0:
         raise ValueError(f"{event.name}/first_strain holds a negative strain")
     atoms.arrays["first_strain"] = rounded_strains(first)
@@ -213,7 +289,7 @@ def rounded_strains(single: Any) -> Float:
     return double.round(STRAIN_DIGITS)
 
 
-def _array(group: Any, name: str, shape: tuple[int, ...]) -> Float:
+def read_array(group: Any, name: str, shape: tuple[int, ...]) -> Float:
     """A field as float64, looked at before room is made for it."""
     import h5py
 
@@ -234,8 +310,4 @@ def _array(group: Any, name: str, shape: tuple[int, ...]) -> Float:
 
 
 if __name__ == "__main__":
-    try:
-        _read_all(Path(sys.argv[1]))
-    except DataError as wrong:
-        sys.stderr.write(f"{wrong}\n")
-        sys.exit(wrong.exit_code)
+    read_apart(Path(sys.argv[1]), SHEARED, _read_specimens)

@@ -82,8 +82,10 @@ class ModelFolder:
         """
         return load_fitted(self.folder, self.model, self.target, self.seed)
 
-    def predict(self, examples: Examples) -> NDArray[np.float64]:
+    def predict(self, examples: Examples, fitted: Model | None = None) -> NDArray[np.float64]:
         """``(n_rows,)``: probability of class 1, or value.
+
+        fitted: the model, if it is loaded already.
 
         Raises
         ------
@@ -91,7 +93,7 @@ class ModelFolder:
         """
         if examples.feature_labels != self.feature_labels:
             raise DataError(_other_features(self, examples))
-        return self.load().predict(examples)
+        return (self.load() if fitted is None else fitted).predict(examples)
 
 
 def _other_features(model: ModelFolder, examples: Examples) -> str:
@@ -111,6 +113,7 @@ def write_model_folder(
     samples: Samples,
     examples: Examples,
     result: Result,
+    track: str | None = None,
 ) -> None:
     """Write one model of a run, replacing what was there.
 
@@ -118,6 +121,7 @@ def write_model_folder(
     ----------
     fitted: store entry of the model that was fitted on all samples.
     samples, examples: what it was trained on. result: of the run; the model's rows go along.
+    track: whose samples they are, for a model of another track than the first.
 
     Raises
     ------
@@ -132,7 +136,7 @@ def write_model_folder(
     for path in fitted.iterdir():
         if path.name not in _OF_THE_STORE:
             shutil.copyfile(path, temporary / path.name)
-    rows = [asdict(row) for row in result.rows if row.model == name]
+    rows = [asdict(r) for r in result.rows if r.model == name and track in (None, r.track)]
     (temporary / "metrics.json").write_text(json.dumps({"rows": rows}, indent=1), encoding="utf-8")
     lines = [f"{package}=={number}" for package, number in versions().items() if package != "python"]
     (temporary / "environment.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -219,9 +219,9 @@ def _licence(study: Study) -> tuple[str, str | None]:
 
 
 def _ships_with_vitrine(study: Study) -> bool:
-    from vitrine.simulate.released import released_names
+    from vitrine.simulate.released_reader import shipped_names
 
-    return getattr(study.source, "name", None) in released_names()
+    return getattr(study.source, "name", None) in shipped_names()
 
 
 def _licence_section(study: Study, samples: Samples) -> list[str]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vitrine.evaluate.claims import called_fraction, spearman_within
 from vitrine.evaluate.intervals import Estimate, bootstrap, paired_difference
 from vitrine.samples import Examples, Samples
-from vitrine.study.result import Claim
+from vitrine.study.result import Claim, Row
 from vitrine.study.sweep import Swept
 
 Claimant = TypeVar("Claimant", bound="Callable[[Evidence], Claim]")
@@ -29,7 +29,7 @@ class Evidence:
     """What claims are judged on: examples and out-of-fold scores of one track.
 
     samples: that the examples were made of. scores: model -> (n_rows,), of several seeds the first.
-    swept: settings of the label that were varied.
+    swept: settings of the label that were varied. rows: of all tracks, differences and series too.
     groups: (n_rows,) int64, group of each row. main: name of the study's main model.
     """
 
@@ -44,6 +44,7 @@ class Evidence:
     resamples: int
     seed: int
     swept: tuple[Swept, ...] = ()
+    rows: tuple[Row, ...] = ()
 
     @property
     def truth(self) -> NDArray[np.float32]:

@@ -73,9 +73,9 @@ def later(samples: Samples) -> NDArray[np.float64]:
 def cluster_figures(
     study: Study, samples: Samples, examples: Examples, scores: dict[str, NDArray[np.float64]]
 ) -> list[Figure]:
-    """All of them, for the main model; none for samples that are no atoms with a binary label."""
+    """All of them, for the main model; none where rows are no atoms with a binary label."""
     score = scores.get(study.main_model)
-    if samples.kind != "atoms" or examples.target_kind != "binary" or examples.edges is None or score is None:
+    if examples.whole or examples.target_kind != "binary" or examples.edges is None or score is None:
         return []
     figures = _slices(study, samples, examples, score) + _towards_middle(study, samples, examples, score)
     return figures + (_followed(study, samples, examples, score) if followed(samples).any() else [])

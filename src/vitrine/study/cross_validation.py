@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,8 @@ class OutOfFold:
 
     scores: Scores = field(default_factory=dict)
     called: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    kept: dict[str, tuple[Path, Fold]] = field(default_factory=dict)
+    """model -> store entry of its fit on the first fold, and that fold; of those that are looked into"""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,8 @@ def plan_track(
             seen = examples[name]
             for repeat in range(repeats_of(study, name) if repeats is None else repeats):
                 label = f"{prefix}{track.title}/{name}/{number}" + (f"/{repeat}" if repeat else "")
-                task = _task(label, model, seen, fold, model_seed(study, number, repeat))
+                keep = repeat == 0 and number == 0 and kept_for_explanation(study, track, name)
+                task = _task(label, model, seen, fold, model_seed(study, number, repeat), keep=keep)
                 plan.append(Fit(track.title, name, repeat, fold, task))
             if models is None and name == study.evaluation.shuffled_labels:
                 label = f"{track.title}/{SHUFFLED}/{number}"
@@ -136,11 +140,31 @@ def plan_track(
     return plan
 
 
+def kept_for_explanation(study: Study, track: Track, model: str) -> bool:
+    """Whether the fit of the first fold is looked into later; the weights of others are not kept."""
+    return any(
+        part.model == model and (part.tracks is None or track.title in part.tracks)
+        for part in study.explanations
+    )
+
+
+def plan_fold(study: Study, track: Track, model: str, seen: Task, number: int, fold: Fold, label: str) -> Fit:
+    """One fit on a fold of one's own; ``number`` gives its seed."""
+    task = _task(label, study.models[model], seen, fold, model_seed(study, number))
+    return Fit(track.title, model, 0, fold, task)
+
+
 def _task(
-    label: str, model: ModelPart, seen: Task, fold: Fold, seed: int, shuffle_seed: int | None = None
+    label: str,
+    model: ModelPart,
+    seen: Task,
+    fold: Fold,
+    seed: int,
+    shuffle_seed: int | None = None,
+    keep: bool = False,
 ) -> Task:
     sets = {"train": fold.train, "validation": fold.validation, "test": fold.test}
-    return fit_task(label, model, seen, seed=seed, shuffle_seed=shuffle_seed, **sets)
+    return fit_task(label, model, seen, seed=seed, shuffle_seed=shuffle_seed, keep=keep, **sets)
 
 
 def collect(
@@ -164,6 +188,8 @@ def collect(
         rows = examples.rows_of(fit.fold.test)
         score = read_scores(outcome.folder)
         columns.scores.setdefault(fit.model, np.full(shape, np.nan))[fit.repeat, rows] = score
+        if fit.task.arguments["keep"]:
+            columns.kept[fit.model] = (outcome.folder, fit.fold)
         facts.setdefault(fit.model, []).append(read_facts(outcome.folder))
         if metric is not None:
             assert examples.target is not None

@@ -70,11 +70,24 @@ def gather(
             return Data(samples)
         raise DataError(f"the label {study.label.kind!r} left out every sample")  # type: ignore[attr-defined]
     log(f"{len(samples)} samples in {len(set(samples.groups))} groups")
+    return labelled(study, samples, models, campaign, one_class=unseen)
+
+
+def labelled(
+    study: Study, samples: Samples, models: Iterable[str], campaign: Campaign, *, one_class: bool = False
+) -> Data:
+    """Samples represented for these models, with the label's targets.
+
+    Raises
+    ------
+    DataError: one class only, unless ``one_class`` allows it. StudyError: label and representation
+        disagree on the rows.
+    """
     data = Data(samples)
     for name in dict.fromkeys(study.models[model].representation for model in models):
         part: Any = study.representation if name is None else study.representations[name]
         examples: Examples = part.build(samples, campaign.compute)
-        data.seen[name] = attach_targets(study, samples, examples, one_class=unseen)
+        data.seen[name] = attach_targets(study, samples, examples, one_class=one_class)
     return data
 
 
@@ -108,6 +121,10 @@ def attach_targets(
             f"{examples.n_rows} rows"
         )
     if label.makes == "binary" and not one_class and not 0 < target.sum() < len(target):
+        if hasattr(label, "one_class"):
+            raise DataError(f"the labels hold one class only: {label.one_class(samples)}")
+        if hasattr(label, "one_class"):
+            raise DataError(f"the labels hold one class only: {label.one_class(samples)}")
         column = f" of column {label.field!r}" if hasattr(label, "field") else ""
         raise DataError(
             f"the labels hold one class only: {label.kind!r}{column} makes all {len(target):,} rows "

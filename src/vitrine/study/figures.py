@@ -18,6 +18,7 @@ from vitrine.study.result import AtomsFigure, Curve, CurveFigure, Figure, Scatte
 from vitrine.study.scoring import SHUFFLED, group_codes
 
 if TYPE_CHECKING:
+    from vitrine.study.data import Data
     from vitrine.study.spec import Study
 
 MOST_POINTS = 20_000
@@ -172,6 +173,95 @@ def _parity(
     )
 
 
+BINS = 24
+"""of a histogram"""
+MOST_DISTRIBUTIONS = 6
+"""features of a representation that are drawn by class"""
+
+
+def class_names(study: Study, samples: Samples) -> tuple[str, str]:
+    """What class 0 and class 1 are called."""
+    label: Any = study.label
+    if not hasattr(label, "class_names"):
+        return "class 0", "class 1"
+    names: tuple[str, str] = label.class_names(samples)
+    return names
+
+
+def distribution_figures(study: Study, track: str, data: Data) -> list[Figure]:
+    """Features by class, of the representations that the study names."""
+    found: list[Figure] = []
+    for name in study.evaluation.distributions:
+        examples = data.seen.get(name)
+        if examples is None or examples.target_kind != "binary":
+            continue
+        names = class_names(study, data.samples)
+        for label, column in list(zip(examples.feature_labels, examples.features.T, strict=True))[
+            :MOST_DISTRIBUTIONS
+        ]:
+            title = f"{label}: {track}"
+            place = f"{track}-{name}-{label}"
+            found += histogram_figure(study, place, title, label, column, examples, names)
+    return found
+
+
+def histogram_figure(
+    study: Study,
+    name: str,
+    title: str,
+    label: str,
+    values: NDArray[Any],
+    examples: Examples,
+    classes: tuple[str, str],
+) -> list[Figure]:
+    """The share of the rows of each class in bins of a quantity, with bands over groups.
+
+    values: (n_rows,). classes: names of class 0 and class 1.
+    """
+    assert examples.target is not None
+    low, high = (float(x) for x in np.quantile(values, [0.002, 0.998]))
+    if not low < high:
+        return []
+    edges = np.linspace(low, high, BINS + 1)
+    middle = ((edges[1:] + edges[:-1]) / 2).tolist()
+    groups = np.asarray(examples.groups)[examples.owner]
+    curves = []
+    for number, words in enumerate(classes):
+        chosen = (examples.target > 0.5) == bool(number)
+        if not chosen.any():
+            continue
+        codes = np.digitize(np.clip(values[chosen], low, np.nextafter(high, low)), edges) - 1
+        names, group = np.unique(groups[chosen], return_inverse=True)
+        counts = np.zeros((len(names), BINS))
+        np.add.at(counts, (group, codes), 1.0)
+        share = counts.sum(axis=0) / counts.sum()
+        band = None
+        if len(names) >= 5:
+            random = np.random.default_rng(study.seeds.bootstrap)
+            drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), 500) @ counts
+            drawn /= drawn.sum(axis=1, keepdims=True)
+            band = np.quantile(drawn, [0.025, 0.975], axis=0)
+        curves.append(
+            Curve(
+                label=words,
+                x=middle,
+                y=share.tolist(),
+                low=None if band is None else band[0].tolist(),
+                high=None if band is None else band[1].tolist(),
+            )
+        )
+    return [
+        CurveFigure(
+            name=name,
+            title=title,
+            caption="Share of the rows of each class in each bin. Bands: 95 % over groups.",
+            x_label=label,
+            y_label="share",
+            curves=curves,
+        )
+    ]
+
+
 def atoms_figure(
     name: str, title: str, caption: str, atoms: Any, truth: NDArray[Any], score: NDArray[Any], label: str
 ) -> AtomsFigure:
@@ -234,7 +324,7 @@ def held_out_figure(
 ) -> list[Figure]:
     """One specimen of the sources, predicted by the model that did not see it."""
     score = scores.get(study.main_model)
-    if samples.kind != "atoms" or examples.target_kind != "binary" or score is None:
+    if samples.kind != "atoms" or examples.target_kind != "binary" or examples.whole or score is None:
         return []
     chosen = median_sample(examples, score)
     rows = slice(int(examples.starts[chosen]), int(examples.starts[chosen + 1]))

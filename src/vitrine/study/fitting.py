@@ -52,11 +52,12 @@ def fit_fold(
     validation: NDArray[np.int64],
     test: NDArray[np.int64],
     shuffle_seed: int | None,
+    keep: bool = True,
 ) -> None:
     """Fit on ``train``, stop by ``validation``, score ``test`` (sample indices).
 
-    Writes ``scores.npz`` (scores of the rows of ``test`` and ``validation``), ``facts.json`` and the model's
-    own files. With
+    Writes ``scores.npz`` (scores of the rows of ``test`` and ``validation``), ``facts.json`` and, with
+    ``keep``, the model's own files: the weights of a large network take 300 MB. With
     ``shuffle_seed`` the targets of training and validation are permuted first.
     """
     examples = Examples.load(inputs[0])
@@ -79,7 +80,8 @@ def fit_fold(
         "predict_seconds": round(predicted - trained, 4),
         **fitted.describe(),
     }
-    fitted.save(folder)
+    if keep:
+        fitted.save(folder)
     np.savez(folder / SCORES, scores=scores, validation=held)
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
@@ -101,6 +103,7 @@ def fit_task(
     validation: NDArray[np.int64],
     test: NDArray[np.int64],
     shuffle_seed: int | None = None,
+    keep: bool = True,
 ) -> Task:
     """The task of one fit; its key holds the settings, the seeds and which samples go where."""
     sets = {"train": train, "validation": validation, "test": test}
@@ -111,10 +114,11 @@ def fit_task(
             "model": model.recipe(),
             "seed": seed,
             "shuffle_seed": shuffle_seed,
+            "keep": keep,
             **{key: value.tolist() for key, value in sets.items()},
         },
         function=fit_fold,
-        arguments={"model": model, "seed": seed, "shuffle_seed": shuffle_seed, **sets},
+        arguments={"model": model, "seed": seed, "shuffle_seed": shuffle_seed, "keep": keep, **sets},
         needs=(examples,),
         gpu=model.gpu,
     )

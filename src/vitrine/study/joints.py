@@ -28,6 +28,7 @@ def check_joints(study: Study) -> None:
     _check_published(study)
     _check_sweeps(study)
     _check_search(study)
+    _check_more(study)
     for claim in study.claims:
         try:
             needed = getattr(shelf.find("claim", claim), "models", ())
@@ -44,7 +45,8 @@ def check_joints(study: Study) -> None:
 def _check_chain(study: Study) -> None:
     """Sources, label and representations speak of the same kind of samples."""
     sources: dict[str, Any] = {"source": study.source, "unseen": study.unseen}
-    sources |= {f"tracks.{number}.source": track.source for number, track in enumerate(study.tracks)}
+    for number, track in enumerate(study.tracks):
+        sources[f"tracks.{number}.source"] = study.source_of(track)
     takers: dict[str, Any] = {"label": study.label, "representation": study.representation}
     takers |= {f"representations.{name}": part for name, part in study.representations.items()}
     for name, part in sources.items():
@@ -135,6 +137,68 @@ def _check_search(study: Study) -> None:
     for metric in study.search.metrics:
         if metric not in study.evaluation.metrics:
             raise StudyError(f"search.metrics: {metric!r} is not among evaluation.metrics")
+
+
+def _check_more(study: Study) -> None:
+    """Data curves, transfer, series and explanations."""
+    titles = [track.title for track in study.tracks]
+    if study.data_curve is not None:
+        curve, where = study.data_curve, "data_curve"
+        for name in curve.models:
+            _check_model_name(study, f"{where}.models", name)
+        if curve.beside is not None:
+            _check_model_name(study, f"{where}.beside", curve.beside)
+        _check_tracks_named(f"{where}.tracks", curve.tracks or (), titles)
+        _check_metric(study, f"{where}.metric", curve.metric)
+        if list(curve.groups) != sorted(set(curve.groups)):
+            raise StudyError(f"{where}.groups: expected rising numbers, got {list(curve.groups)}")
+    if study.transfer is not None:
+        transfer, where = study.transfer, "transfer"
+        for name in transfer.models:
+            _check_model_name(study, f"{where}.models", name)
+        _check_metric(study, f"{where}.metric", transfer.metric)
+        for name, changes in transfer.sets.items():
+            study.changed(study.source, changes, f"{where}.sets.{name}")
+        if transfer.published is not None:
+            sides = {len(transfer.sets)} ^ {len(row) for row in transfer.published.values}
+            if sides or len(transfer.published.values) != len(transfer.sets):
+                raise StudyError(
+                    f"{where}.published.values: expected a row and a column for each of "
+                    f"{len(transfer.sets)} sets"
+                )
+    for number, series in enumerate(study.series):
+        for name, changes in series.sources.items():
+            study.changed(study.source, changes, f"series.{number}.sources.{name}")
+        _check_representation(study, f"series.{number}.representation", series.representation)
+    for number, part in enumerate(study.explanations):
+        where = f"explanations.{number}"
+        _check_model_name(study, f"{where}.model", part.model)
+        _check_tracks_named(f"{where}.tracks", part.tracks or (), titles)
+        made = study.representation_of(part.model).makes
+        if made != part.takes:
+            raise StudyError(f"{where}: {part.kind!r} explains models of {part.takes}, not of {made}")
+    for name in study.evaluation.distributions:
+        _check_representation(study, "evaluation.distributions", name)
+    if study.evaluation.headline is not None:
+        _check_metric(study, "evaluation.headline", study.evaluation.headline)
+
+
+def _check_tracks_named(where: str, names: Iterable[str], titles: list[str]) -> None:
+    for name in names:
+        if name not in titles:
+            raise StudyError(f"{where}: no track {name!r}{did_you_mean(name, titles)}")
+
+
+def _check_metric(study: Study, where: str, name: str) -> None:
+    known = study.evaluation.metrics
+    if name not in known:
+        raise StudyError(f"{where}: {name!r} is not among evaluation.metrics{did_you_mean(name, known)}")
+
+
+def _check_representation(study: Study, where: str, name: str | None) -> None:
+    if name is not None and name not in study.representations:
+        known = did_you_mean(name, study.representations)
+        raise StudyError(f"{where}: no {name!r} in representations{known}")
 
 
 def _fitting_models(makes: str, target: str) -> str:

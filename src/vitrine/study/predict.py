@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from vitrine.campaign.campaign import Campaign
 from vitrine.errors import DataError
+from vitrine.learn.protocol import Attends, Model
 from vitrine.physics.configurations import checked_copy
 from vitrine.physics.rotation import DIRECTIONS
-from vitrine.samples import Samples
+from vitrine.samples import Examples, Samples
 from vitrine.study.bundle import ModelFolder
+from vitrine.study.predict_plane import bond_table, is_reduced, prepared, received
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,8 +74,12 @@ def predict_frames(
     relax: bool = False,
     name: str = "atoms",
     say: Callable[[str], None] = lambda line: None,
+    bonds: list[pd.DataFrame] | None = None,
 ) -> tuple[list[Atoms], list[str]]:
     """Copies of frames with a per-atom column ``probability`` (of a value: ``predicted``) added.
+
+    A model that predicts once for a whole frame adds it to the frame's info; if it attends to bonds, there
+    is a column ``attention``: the relative attention of a particle's bonds, summed.
 
     Where the representation looks at a load there is a column for each, ``probability_<direction>``.
     Energies and stresses, if it needs them, are taken from the columns ``energy`` and ``stress`` if a
@@ -84,6 +90,7 @@ def predict_frames(
     ----------
     potential: instead of the one that the model was trained with. relax: minimise the frames first.
     name: of the frames, for messages. say: takes lines about what was done to each frame.
+    bonds: takes a table of bonds and their attention for each frame, if the model attends.
 
     Returns
     -------
@@ -95,13 +102,20 @@ def predict_frames(
         minimum of the energy while the features need one.
     """
     asked = _Request(model, potential, relax, say)
+    fitted = model.load()
     loads = list(directions) if getattr(model.representation, "needs_load", False) else [None]
     column = "probability" if model.target == "binary" else "predicted"
     predicted = []
     for number, given in enumerate(frames):
         where = f"{name}, frame {number + 1}"
         atoms = asked.prepared(checked_copy(given, where), where)
-        for load, score in _scores(asked, atoms, f"{Path(name).stem}-{number + 1}", loads, where, campaign):
+        label = f"{Path(name).stem}-{number + 1}"
+        for load, examples, score in _scores(asked, fitted, atoms, label, loads, where, campaign):
+            if examples.nodes is not None and isinstance(fitted, Attends):
+                attention = fitted.attention(examples)
+                atoms.arrays["attention"] = received(examples, attention)
+                if bonds is not None:
+                    bonds.append(bond_table(atoms, examples, attention, number + 1))
             title = column if load is None else f"{column}_{_plain(load)}"
             if len(score) == len(atoms):
                 atoms.arrays[title] = score
@@ -112,12 +126,18 @@ def predict_frames(
 
 
 def _scores(
-    asked: _Request, atoms: Atoms, name: str, loads: Sequence[str | None], where: str, campaign: Campaign
-) -> list[tuple[str | None, NDArray[np.float64]]]:
-    """Each load and the scores under it."""
+    asked: _Request,
+    fitted: Model,
+    atoms: Atoms,
+    name: str,
+    loads: Sequence[str | None],
+    where: str,
+    campaign: Campaign,
+) -> list[tuple[str | None, Examples, NDArray[np.float64]]]:
+    """Each load, what was seen under it and the scores."""
     model = asked.model
     width = len(loads) if len(atoms) <= MOST_AT_ONCE else 1
-    found: list[tuple[str | None, NDArray[np.float64]]] = []
+    found: list[tuple[str | None, Examples, NDArray[np.float64]]] = []
     for start in range(0, len(loads), width):
         some = loads[start : start + width]
         samples = _under_loads(atoms, name, some, asked.about)
@@ -127,7 +147,8 @@ def _scores(
             raise DataError(f"{where}: {error}") from error
         if asked.slope is not None:  # the Hessian, which says more, has been looked at
             raise DataError(asked.slope)
-        found += zip(some, model.predict(examples).reshape(len(samples), -1), strict=True)
+        scores = model.predict(examples, fitted).reshape(len(samples), -1)
+        found += [(load, examples, score) for load, score in zip(some, scores, strict=True)]
     return found
 
 
@@ -149,7 +170,12 @@ def _under_loads(atoms: Atoms, name: str, loads: Sequence[str | None], about: di
             item.info["direction"] = load
         items.append(item)
     ids = tuple(item.info["id"] for item in items)
-    return Samples("atoms", items, ids, tuple(name for _ in items), about)
+    known = (
+        {"inherent_energy": np.full(len(items), float(atoms.info["inherent_energy"]))}
+        if ("inherent_energy" in atoms.info)
+        else {}
+    )
+    return Samples("atoms", items, ids, tuple(name for _ in items), about, attributes=known)
 
 
 class _Request:
@@ -175,6 +201,12 @@ class _Request:
     def prepared(self, atoms: Atoms, where: str) -> Atoms:
         """With the fields that the representation needs, relaxed if that was asked for."""
         self.slope = None
+        if is_reduced(self.about):
+            atoms, warnings, line = prepared(atoms, self.about, where, relax=self._relax)
+            for words in warnings:
+                self._warn(words)
+            self._say(f"{where}: {line}")
+            return atoms
         if self._relax or not self._fields <= set(atoms.arrays):
             return self._observed(atoms, where)
         if self._fields:

@@ -70,6 +70,10 @@ def _line(part: Any) -> str:
     return f"{part.kind}: {shown}" if shown else str(part.kind)
 
 
+def _changes(changes: Mapping[str, Any]) -> str:
+    return "as above, with " + ", ".join(f"{key} {_short(value)}" for key, value in changes.items())
+
+
 def _short(value: Any) -> str:
     if isinstance(value, list):
         return "/".join(_short(item) for item in value)
@@ -89,9 +93,10 @@ def setup_table(study: Study, data: Mapping[str, Data], facts: dict[str, dict[st
     for track in study.tracks:
         split: Any = track.split
         table[f"split: {track.title}"] = f"{split.summary} ({_line(split)})"
-        if track.source is not None:
+        if track.source is not None or track.changes:
             samples = _samples_line(data[track.title])
-            table[f"source: {track.title}"] = f"{_line(track.source)}; {samples}"
+            own = _line(track.source) if track.source is not None else _changes(track.changes)
+            table[f"source: {track.title}"] = f"{own}; {samples}"
     for name, model in study.models.items():
         found = facts.get(name, {})
         line = _line(model)

@@ -111,11 +111,12 @@ class AtomsFigure:
 
 @dataclass
 class SliceFigure:
-    """Atoms of a slice through a configuration as discs, in panels side by side.
+    """Atoms of a slice through a configuration, or particles of a plane, as discs in panels side by side.
 
     panels: each ``{"label": str, "x": [...], "y": [...], "values": [...], "marked": [0 or 1, ...],
-    "low": float, "high": float, "unit": str}``: places in Å, a value per atom as colour, marked atoms
-    with a dark rim. radius: of a disc, Å.
+    "low": float, "high": float, "unit": str}``: places, a value per atom as colour, marked atoms
+    with a dark rim. A panel may have ``radii`` (one per atom) and ``bonds``, each ``[x1, y1, x2, y2,
+    weight]`` with weights from 0 (not drawn) to 1. radius: of a disc, in the unit of the places.
     """
 
     name: str
@@ -128,7 +129,28 @@ class SliceFigure:
     kind: str = "slices"
 
 
-Figure = CurveFigure | ScatterFigure | AtomsFigure | SliceFigure
+@dataclass
+class MatrixFigure:
+    """Numbers in a grid, coloured, in panels side by side.
+
+    rows, columns: names. panels: each ``{"label": str, "values": [[...], ...]}``, a list per row;
+    low, high: bounds of the colours.
+    """
+
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    columns: list[str]
+    rows: list[str]
+    panels: list[dict[str, Any]]
+    low: float = 0.0
+    high: float = 1.0
+    kind: str = "matrix"
+
+
+Figure = CurveFigure | ScatterFigure | AtomsFigure | SliceFigure | MatrixFigure
 """Any figure of a result."""
 
 
@@ -166,6 +188,10 @@ class Result:
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     main_metrics: list[str] = field(default_factory=list)
+    headline: str | None = None
+    """metric of the table that has the tracks side by side"""
+    track_notes: dict[str, str] = field(default_factory=dict)
+    """track -> what must be known to read its numbers"""
     provenance: dict[str, Any] = field(default_factory=dict)
     citations: list[str] = field(default_factory=list)
 

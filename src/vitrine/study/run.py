@@ -20,6 +20,8 @@ from vitrine.study.claims import Evidence
 from vitrine.study.cluster_figures import cluster_figures
 from vitrine.study.cross_validation import OutOfFold, cross_validate, first_seed, must, store_examples
 from vitrine.study.data import Data, gather, source_tasks
+from vitrine.study.data_curve import Curved, data_curve_figures, data_curve_rows, run_data_curve
+from vitrine.study.explanations import explain_track
 from vitrine.study.fitting import fit_task, load_fitted
 from vitrine.study.log import Log
 from vitrine.study.outputs import start_folder, write_outputs
@@ -36,9 +38,11 @@ from vitrine.study.scoring import (
     threshold_rows,
 )
 from vitrine.study.search import Searched, run_search, write_search
+from vitrine.study.series import run_series
 from vitrine.study.spec import Study, Track, model_seed
 from vitrine.study.sweep import Swept, run_sweep, sweep_figures, sweep_rows
-from vitrine.tasks import Outcome
+from vitrine.study.transfer import Transferred, run_transfer, transfer_figures, transfer_rows
+from vitrine.tasks import Outcome, Task
 
 
 def _check_strata(study: Study, data: Data) -> None:
@@ -62,8 +66,12 @@ class Work:
     """by track"""
     swept: list[Swept] = field(default_factory=list)
     searched: Searched | None = None
+    curved: list[Curved] = field(default_factory=list)
+    transferred: Transferred | None = None
     final: dict[str, Path] = field(default_factory=dict)
     """model -> store entry of the model fitted on all samples of the first track"""
+    final_of_track: dict[str, Path] = field(default_factory=dict)
+    """later track with samples of its own -> store entry of the main model fitted on them"""
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
 
@@ -100,23 +108,39 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
     _cross_validate(study, work, campaign, log)
     _vary(study, work, campaign, log)
     _fit_final(study, work, campaign)
-    result = _evaluate(study, work)
+    result = _evaluate(study, work, log)
+    for number in range(len(study.series)):
+        rows, drawn = run_series(study, number, campaign, log)
+        result.rows += rows
+        result.figures += drawn
+    result.claims = [shelf.find("claim", name)(_evidence(study, work, result.rows)) for name in study.claims]
     if study.unseen is not None:
         rows, drawn = _predict_unseen(study, work, campaign, log)
         result.rows += rows
         result.figures = [*drawn, *result.figures]
     _conclude(study, work, campaign, result)
-    for name, model in study.models.items():
-        examples = work.first.seen[model.representation]
-        write_model_folder(
-            out / "models" / name, study, name, work.final[name], work.first.samples, examples, result
-        )
+    _write_models(study, work, out, result)
     scores = {track: found.scores for track, found in work.found.items()}
     write_outputs(out, study, {name: data.truth for name, data in work.data.items()}, scores, result)
     if work.searched is not None:
         write_search(out, work.searched)
     log(_reused(campaign.outcomes))
     return result
+
+
+def _write_models(study: Study, work: Work, out: Path, result: Result) -> None:
+    """A folder for each model of the first track, and for the main model of tracks with other samples."""
+    for name, model in study.models.items():
+        examples = work.first.seen[model.representation]
+        folder = out / "models" / name
+        write_model_folder(folder, study, name, work.final[name], work.first.samples, examples, result)
+    main = study.main_model
+    for track, fitted in work.final_of_track.items():
+        data = work.data[track]
+        examples = data.seen[study.models[main].representation]
+        write_model_folder(
+            out / "models" / f"{main}-{track}", study, main, fitted, data.samples, examples, result, track
+        )
 
 
 def _prepare(study: Study, campaign: Campaign, log: Log) -> Work:
@@ -156,26 +180,49 @@ def _vary(study: Study, work: Work, campaign: Campaign, log: Log) -> None:
         work.swept.append(run_sweep(study, sweep, work.first, campaign, log))
     if study.search is not None:
         work.searched = run_search(study, work.first, campaign, log)
-    if study.sweeps or study.search is not None:
+    if study.data_curve is not None:
+        work.curved = run_data_curve(study, work.data, campaign, log)
+    if study.transfer is not None:
+        work.transferred = run_transfer(study, campaign, log)
+    if work.swept or work.searched or work.curved or work.transferred:
         work.timings["sweeps and searches"] = time.monotonic() - started
 
 
 def _fit_final(study: Study, work: Work, campaign: Campaign) -> None:
     """Every model once more, on all samples but those that decide when to stop."""
     started = time.monotonic()
-    split: Any = study.tracks[0].split
-    fold = split.folds_of(work.first.samples.groups)[0]
+    main = study.main_model
+    tasks = _final_tasks(study, study.tracks[0], work.first, list(study.models), campaign)
+    seen = [id(work.first)]
+    others = []
+    for track in study.tracks[1:]:
+        data = work.data[track.title]
+        if id(data) not in seen and main in study.models_of(track):
+            seen.append(id(data))
+            others.append(track.title)
+            tasks += _final_tasks(study, track, data, [main], campaign)
+    folders = []
+    for outcome in must(campaign.compute(tasks)):
+        assert outcome.folder is not None
+        folders.append(outcome.folder)
+    work.final = dict(zip(study.models, folders, strict=False))
+    work.final_of_track = dict(zip(others, folders[len(study.models) :], strict=True))
+    work.timings["final models"] = time.monotonic() - started
+
+
+def _final_tasks(
+    study: Study, track: Track, data: Data, models: Sequence[str], campaign: Campaign
+) -> list[Task]:
+    split: Any = track.split
+    fold = split.folds_of(data.samples.groups)[0]
     train = np.sort(np.concatenate([fold.train, fold.test]))
     sets = {"train": train, "validation": fold.validation, "test": np.zeros(0, np.int64)}
-    examples = store_examples(study, work.first, study.models, campaign)
-    tasks = [
-        fit_task(f"final/{name}", model, examples[name], seed=model_seed(study, 0), **sets)
-        for name, model in study.models.items()
+    examples = store_examples(study, data, models, campaign)
+    prefix = "final" if track is study.tracks[0] else f"final/{track.title}"
+    return [
+        fit_task(f"{prefix}/{name}", study.models[name], examples[name], seed=model_seed(study, 0), **sets)
+        for name in models
     ]
-    for name, outcome in zip(study.models, must(campaign.compute(tasks)), strict=True):
-        assert outcome.folder is not None
-        work.final[name] = outcome.folder
-    work.timings["final models"] = time.monotonic() - started
 
 
 def _unit(study: Study, data: Data) -> str | None:
@@ -183,7 +230,7 @@ def _unit(study: Study, data: Data) -> str | None:
     return unit
 
 
-def _evaluate(study: Study, work: Work) -> Result:
+def _evaluate(study: Study, work: Work, log: Log) -> Result:
     """Rows, differences, claims and figures of all tracks."""
     started = time.monotonic()
     result = Result(
@@ -193,10 +240,15 @@ def _evaluate(study: Study, work: Work) -> Result:
         title=study.title,
         question=study.question,
         main_metrics=list(study.evaluation.metrics),
+        headline=study.evaluation.headline,
+        track_notes={track.title: track.note for track in study.tracks},
         published=published_tables(study),
     )
     for number, track in enumerate(study.tracks):
         _evaluate_track(study, work, track, result, first=number == 0)
+        rows, drawn = explain_track(study, track.title, work.data[track.title], work.found[track.title], log)
+        result.rows += rows
+        result.figures += drawn
     for swept in work.swept:
         rows = sweep_rows(study, swept)
         result.rows += rows
@@ -204,7 +256,13 @@ def _evaluate(study: Study, work: Work) -> Result:
         result.notes += [f"{swept.sweep.key}={value:g}: {why}" for value, why in swept.skipped.items()]
     if work.searched is not None:
         result.rows += work.searched.rows
-    result.claims = [shelf.find("claim", name)(_evidence(study, work)) for name in study.claims]
+    if work.curved:
+        result.rows += data_curve_rows(study, work.curved)
+        result.figures += data_curve_figures(study, work.curved, work.data, result.rows)
+    if work.transferred is not None:
+        rows = transfer_rows(study, work.transferred)
+        result.rows += rows
+        result.figures += transfer_figures(study, work.transferred, rows)
     work.timings["evaluation"] = time.monotonic() - started
     return result
 
@@ -216,11 +274,11 @@ def _evaluate_track(study: Study, work: Work, track: Track, result: Result, *, f
     unit, lead = _unit(study, data), first_seed(found.scores)
     result.rows += score_rows(study, name, data.truth, found.scores, unit)
     result.rows += difference_rows(study, name, data.truth, found.scores, unit)
-    if data.truth.target_kind == "binary" and data.samples.kind == "atoms":
+    if data.truth.target_kind == "binary" and not data.truth.whole:
         result.rows += sample_rows(study, name, data.truth, found.scores)
     if found.called:
         result.rows += threshold_rows(study, name, data.truth, found.called)
-    drawn: list[Figure] = []
+    drawn: list[Figure] = figures.distribution_figures(study, name, data)
     if first:
         result.rows += stratum_rows(study, name, data.samples, data.truth, found.scores)
         if study.evaluation.each_feature:
@@ -231,8 +289,8 @@ def _evaluate_track(study: Study, work: Work, track: Track, result: Result, *, f
     result.figures += [*drawn, *figures.track_figures(study, name, data.truth, lead, unit)]
 
 
-def _evidence(study: Study, work: Work) -> Evidence:
-    """What claims are judged on: the first track, and the sweeps."""
+def _evidence(study: Study, work: Work, rows: Sequence[Row]) -> Evidence:
+    """What claims are judged on: the first track, the sweeps, and all rows."""
     scores = work.found[study.tracks[0].title].scores
     return Evidence(
         samples=work.first.samples,
@@ -245,6 +303,7 @@ def _evidence(study: Study, work: Work) -> Evidence:
         resamples=study.evaluation.resamples,
         seed=study.seeds.bootstrap,
         swept=tuple(work.swept),
+        rows=tuple(rows),
     )
 
 
@@ -273,7 +332,7 @@ def _predict_unseen(study: Study, work: Work, campaign: Campaign, log: Log) -> t
     where = {"data": "unseen"}
     rows = score_rows(study, study.tracks[0].title, truth, scores, _unit(study, data), where)
     drawn: list[Figure] = []
-    if data.samples.kind == "atoms" and truth.target_kind == "binary":
+    if data.samples.kind == "atoms" and truth.target_kind == "binary" and not truth.whole:
         assert truth.target is not None
         for i in range(min(len(data.samples), 2)):
             part = slice(int(truth.starts[i]), int(truth.starts[i + 1]))
@@ -306,6 +365,7 @@ def _conclude(study: Study, work: Work, campaign: Campaign, result: Result) -> N
     result.provenance = provenance(study, work.data, work.timings, campaign.outcomes)
     parts: list[Any] = [study.source, study.label, study.representation, *study.models.values()]
     parts += [*study.representations.values(), *(track.source for track in study.tracks if track.source)]
+    parts += study.explanations
     found = [*study.citations, *(doi for part in parts for doi in part.citations())]
     result.citations = list(dict.fromkeys(found))
 

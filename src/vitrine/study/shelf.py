@@ -22,6 +22,8 @@ from vitrine.study.outsiders import Outsider
 SOURCES = {
     "metallic-glass": "vitrine.simulate.metallic_glass:MetallicGlass",
     "released-glass": "vitrine.simulate.released:ReleasedGlass",
+    "lennard-jones-2d": "vitrine.simulate.lennard_jones:LennardJones2D",
+    "released-liquids": "vitrine.simulate.released_liquids:ReleasedLiquids",
     "emt-alloys": "vitrine.simulate.emt_alloys:EmtAlloys",
     "table": "vitrine.simulate.table:Table",
     "configurations": "vitrine.simulate.configurations:Configurations",
@@ -31,10 +33,17 @@ LABELS = {
     "column": "vitrine.measure.column:Column",
     "atom-class": "vitrine.measure.atom_column:AtomClass",
     "atom-field": "vitrine.measure.atom_column:AtomField",
+    "sample-class": "vitrine.measure.sample_class:SampleClass",
 }
 REPRESENTATIONS = {
     "voronoi-graph": "vitrine.represent.voronoi_graph:VoronoiGraph",
     "elemental-fractions": "vitrine.represent.composition:ElementalFractions",
+    "particle-image": "vitrine.represent.particle_image:ParticleImage",
+    "particle-graph": "vitrine.represent.particle_graph:ParticleGraph",
+    "pair-correlation": "vitrine.represent.pair_correlation:PairCorrelation",
+    "structural-metrics": "vitrine.represent.structural_metrics:StructuralMetrics",
+    "bond-order": "vitrine.represent.bond_order:BondOrder",
+    "sample-attributes": "vitrine.represent.sample_attributes:SampleAttributes",
 }
 SPLITS = {
     "grouped": "vitrine.evaluate.splits:GroupedFolds",
@@ -51,6 +60,9 @@ MODELS = {
     "gat": "vitrine.learn.neural:GraphAttention",
     "mlp": "vitrine.learn.neural:Perceptron",
     "equivariant": "vitrine.learn.neural:Equivariant",
+    "mpnn": "vitrine.learn.whole:MessagePassing",
+    "cnn-paper": "vitrine.learn.whole:PaperCNN",
+    "cnn-pooled": "vitrine.learn.whole:PooledCNN",
 }
 CLAIMS = {
     "imbalance-flatters": "vitrine.study.claims:imbalance_flatters",
@@ -62,7 +74,15 @@ CLAIMS = {
     "mcc-peaks-between": "vitrine.study.cluster_claims:mcc_peaks_between",
     "confidence-peaks-in-clusters": "vitrine.study.cluster_claims:confidence_peaks_in_clusters",
     "false-clusters-follow": "vitrine.study.cluster_claims:false_clusters_follow",
+    "networks-tell-phases": "vitrine.study.phase_claims:networks_tell_phases",
+    "networks-tell-phases-at-equal-energy": "vitrine.study.phase_claims:networks_tell_phases_at_equal_energy",
+    "message-passing-beats-convolution": "vitrine.study.phase_claims:message_passing_beats_convolution",
+    "metrics-follow-glass-formation": "vitrine.study.phase_claims:metrics_follow_glass_formation",
     "network-beats-trees": "vitrine.study.claims:network_beats_trees",
+}
+EXPLANATIONS = {
+    "bond-attention": "vitrine.explain.bond_attention:BondAttention",
+    "grad-cam": "vitrine.explain.grad_cam:GradCam",
 }
 STAGES: Mapping[str, Mapping[str, str]] = {
     "source": SOURCES,
@@ -70,6 +90,7 @@ STAGES: Mapping[str, Mapping[str, str]] = {
     "representation": REPRESENTATIONS,
     "split": SPLITS,
     "model": MODELS,
+    "explanation": EXPLANATIONS,
     "claim": CLAIMS,
 }
 
@@ -80,6 +101,7 @@ _MUST_HAVE = {
     "representation": ("takes", "makes", "feature_labels", "build"),
     "split": ("track", "folds_of"),
     "model": ("takes", "targets", "build"),
+    "explanation": ("takes", "explain"),
 }
 """What the study asks of a part of each stage; ours are held to it by mypy and the contract tests."""
 

@@ -47,6 +47,10 @@ class Track(_Strict):
     source: Annotated[Part | None, _optional_part("source")] = Field(
         None, description="samples of its own; by default those of the study's source"
     )
+    changes: dict[str, Any] = Field(
+        {}, description="settings of the study's source that are others in this track"
+    )
+    note: str = Field("", description="what must be known to read its numbers, shown beside them")
 
     @property
     def title(self) -> str:
@@ -58,6 +62,9 @@ class Evaluation(_Strict):
     """What is measured on out-of-fold predictions."""
 
     metrics: tuple[str, ...] = Field(min_length=1, description="names of metrics, in the order shown")
+    headline: str | None = Field(
+        None, description="metric of a first table of the report, with the tracks side by side"
+    )
     threshold: float = Field(0.5, ge=0, le=1, description="score from which a row counts as positive")
     published_prevalence: float | None = Field(
         None, gt=0, lt=1, description="also quote metrics re-weighted to this fraction of positives"
@@ -78,6 +85,9 @@ class Evaluation(_Strict):
     )
     strata: dict[str, tuple[float, ...]] = Field(
         {}, description="attribute of the samples -> rising bounds; metrics of ranking within each range"
+    )
+    distributions: tuple[str, ...] = Field(
+        (), description="names of representations whose features are drawn by class"
     )
     reference: str | None = Field(
         None, description="model that the others are compared with, also pair by pair: what must be beaten"
@@ -108,6 +118,55 @@ class Sweep(_Strict):
     def setting(self) -> str:
         """Name of the label's setting."""
         return self.key.removeprefix("label.")
+
+
+class DataCurve(_Strict):
+    """Models retrained on fewer groups: how much data it takes to see something, if there is something."""
+
+    groups: tuple[Annotated[int, Field(ge=4)], ...] = Field(
+        min_length=1, description="groups to train on (validation included), of both classes in proportion"
+    )
+    models: tuple[str, ...] = Field(min_length=1, description="names of models to train at each")
+    tracks: tuple[str, ...] | None = Field(None, min_length=1, description="names of tracks; all by default")
+    metric: str = Field("roc_auc", description="of its figures")
+    beside: str | None = Field(None, description="model whose score with all the data is drawn as a line")
+    seed: int = Field(0, ge=0, description="which groups are taken")
+
+
+class Matrix(_Strict):
+    """A published matrix: rows trained on, columns tested on."""
+
+    source: str = Field(description="where it stands")
+    values: tuple[tuple[float, ...], ...] = Field(description="a row for each set, in order")
+    beside: tuple[str, ...] = Field((), description="models of ours that it stands beside")
+
+
+class Transfer(_Strict):
+    """Trained on one set of samples, tested on every other: groups held out in all of them at once."""
+
+    title: str = Field("Trained on one set, tested on another", description="of its figure")
+    note: str = Field("", description="what must be known to read it")
+    sets: dict[Annotated[str, Field(pattern=MODEL_NAME)], dict[str, Any]] = Field(
+        min_length=2, description="name -> settings of the study's source that make the set"
+    )
+    models: tuple[str, ...] = Field(min_length=1, description="names of models")
+    split: Annotated[Part, _part("split")] = Field(description="deals the groups of all sets together")
+    metric: str = Field("roc_auc", description="in the matrix")
+    published: Matrix | None = Field(None, description="the paper's")
+
+
+class Series(_Strict):
+    """Features of a representation followed along an attribute of samples that nobody trains on."""
+
+    title: str = Field(description="of its figures")
+    note: str = Field("", description="what must be known to read it")
+    sources: dict[str, dict[str, Any]] = Field(
+        min_length=1, description="name of a curve -> settings of the study's source that are others"
+    )
+    representation: str | None = Field(
+        None, description="name of one of the study's representations; the study's own by default"
+    )
+    against: tuple[str, ...] = Field(min_length=1, description="names of attributes")
 
 
 class Search(_Strict):
@@ -174,6 +233,12 @@ class Study(_Strict):
     claims: tuple[str, ...] = Field((), description="published claims to test, by name")
     sweeps: tuple[Sweep, ...] = Field((), description="settings of the label to vary, with retraining")
     search: Search | None = Field(None, description="a grid of settings of a model")
+    data_curve: DataCurve | None = Field(None, description="models retrained on less data")
+    transfer: Transfer | None = Field(None, description="trained on one set, tested on others")
+    series: tuple[Series, ...] = Field((), description="features followed along an attribute")
+    explanations: tuple[Annotated[Any, _part("explanation")], ...] = Field(
+        (), description="what models look at, on samples that they were not trained on"
+    )
     scale: Scale = Field("smoke", description="the scale by default; `--scale` chooses another")
 
     def representation_of(self, model: str) -> Any:
@@ -183,7 +248,19 @@ class Study(_Strict):
 
     def source_of(self, track: Track) -> Any:
         """Where the samples of a track come from."""
-        return self.source if track.source is None else track.source
+        source = self.source if track.source is None else track.source
+        return self.changed(source, track.changes, f"tracks.{track.title}.changes")
+
+    def changed(self, source: Any, changes: Mapping[str, Any], where: str) -> Any:
+        """A source with other settings.
+
+        Raises
+        ------
+        StudyError: it has no such setting, or not such a value.
+        """
+        if not changes:
+            return source
+        return shelf.parse("source", source.model_dump() | dict(changes), where)
 
     def models_of(self, track: Track) -> tuple[str, ...]:
         """Names of the models that go through a track."""

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import nan
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from vitrine.study.result import AtomsFigure, CurveFigure, Figure, Result, ScatterFigure, SliceFigure
+from vitrine.study.result import (
+    AtomsFigure,
+    CurveFigure,
+    Figure,
+    MatrixFigure,
+    Result,
+    ScatterFigure,
+    SliceFigure,
+)
 
 _KINDS: dict[str, type[Figure]] = {
     "curves": CurveFigure,
     "scatter": ScatterFigure,
     "atoms": AtomsFigure,
     "slices": SliceFigure,
+    "matrix": MatrixFigure,
 }
 NEEDED = ("rows", "claims", "published", "figures")
 _Triples = list[tuple[float, float, float]]
@@ -37,6 +46,14 @@ class _Slice:
     low: float
     high: float
     unit: str
+    radii: list[float] = field(default_factory=list)
+    bonds: list[tuple[float, float, float, float, float]] = field(default_factory=list)
+
+
+@dataclass
+class _Grid:
+    label: str
+    values: list[list[float | None]]
 
 
 @dataclass
@@ -81,6 +98,8 @@ def _figure(data: Any, where: str) -> Figure:
         _checked(list[_Panel], data.get("panels"), f"{where}.panels")
     if kind == "slices":
         _checked(list[_Slice], data.get("panels"), f"{where}.panels")
+    if kind == "matrix":
+        _checked(list[_Grid], data.get("panels"), f"{where}.panels")
     if kind == "atoms":
         _checked(list[_Scene], data.get("scenes"), f"{where}.scenes")
         for name in ("positions", "cell"):

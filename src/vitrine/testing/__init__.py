@@ -30,11 +30,15 @@ for _contract in ("part", "source", "label", "representation", "split", "model")
 from vitrine.testing.fingerprint import fingerprint  # noqa: E402
 from vitrine.testing.inputs import (  # noqa: E402
     atoms_samples,
+    flat_configuration,
+    flat_samples,
     formula_samples,
     graph_examples,
+    image_examples,
     sheared_glass,
     spatial_examples,
     vector_examples,
+    whole_graph_examples,
 )
 from vitrine.testing.label import LabelContract  # noqa: E402
 from vitrine.testing.model import ModelContract  # noqa: E402
@@ -53,9 +57,13 @@ __all__ = [
     "TasksContract",
     "atoms_samples",
     "fingerprint",
+    "flat_configuration",
+    "flat_samples",
     "formula_samples",
     "graph_examples",
+    "image_examples",
     "sheared_glass",
     "spatial_examples",
     "vector_examples",
+    "whole_graph_examples",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,44 @@ def atoms_samples(specimens: int = 2, directions: tuple[str, ...] = DIRECTIONS[:
             items.append(atoms)
     ids = tuple(str(atoms.info["id"]) for atoms in items)
     return Samples("atoms", items, ids, tuple(str(atoms.info["group"]) for atoms in items))
+
+
+def flat_configuration(seed: int = 0, particles: int = 100) -> Atoms:
+    """Particles of A ("Ni", 65 %) and B ("P") without order in a square periodic box, z = 0.
+
+    Number density 1.2 in reduced Lennard-Jones units, edges along x and y; array ``energy`` (n,) ε;
+    info ``id``, ``group``, ``phase`` (liquid for even seeds, else glass), ``temperature``,
+    ``inherent_energy`` and ``state``.
+    """
+    from ase import Atoms
+
+    rng = np.random.default_rng([seed, 3])
+    edge, length = math.ceil(math.sqrt(particles)), math.sqrt(particles / 1.2)
+    sites = np.indices((edge, edge)).reshape(2, -1).T[:particles] + 0.5
+    places = sites * (length / edge) + rng.normal(0.0, 0.12, (particles, 2))
+    large = round(0.65 * particles)
+    symbols = rng.permutation(["Ni"] * large + ["P"] * (particles - large))
+    positions = np.pad(places, ((0, 0), (0, 1)))
+    atoms = Atoms(symbols, positions, cell=[length, length, 1.0], pbc=(True, True, False))
+    atoms.arrays["energy"] = rng.normal(-3.5, 0.3, particles)
+    phase = "glass" if seed % 2 else "liquid"
+    atoms.info |= {"id": f"flat{seed}/1", "group": f"flat{seed}", "phase": phase, "state": "thermal"}
+    atoms.info |= {"temperature": 0.05 if seed % 2 else 0.55, "inherent_energy": -3.87 - 0.001 * seed}
+    return atoms
+
+
+def flat_samples(count: int = 4, particles: int = 100) -> Samples:
+    """Configurations of :func:`flat_configuration`, half of them liquids, with their attributes."""
+    items = [flat_configuration(seed, particles) for seed in range(count)]
+    names = ("inherent_energy", "temperature")
+    return Samples(
+        "atoms",
+        items,
+        tuple(str(atoms.info["id"]) for atoms in items),
+        tuple(str(atoms.info["group"]) for atoms in items),
+        about={"elements": ["Ni", "P"], "units": "lj", "state": "thermal"},
+        attributes={name: np.array([atoms.info[name] for atoms in items]) for name in names},
+    )
 
 
 def formula_samples(formulas: tuple[str, ...] = FORMULAS) -> Samples:
@@ -141,4 +180,72 @@ def spatial_examples(seed: int = 0, n_samples: int = 12, n_nodes: int = 30, bina
         vectors=random.normal(size=(n, 1, 3)).astype(np.float32),
         tensors=tensors + tensors.transpose(0, 1, 3, 2),
         loads=np.stack([load_strain(direction) for direction in directions]).astype(np.float32),
+    )
+
+
+def whole_graph_examples(
+    seed: int = 0, n_samples: int = 72, n_nodes: int = 14, binary: bool = True
+) -> Examples:
+    """Graphs of particles of two kinds in a periodic square, one row a graph, its target their spacing.
+
+    Bonds join particles within 1.6 times the side of a particle's share of the area.
+    """
+    random = np.random.default_rng([seed, 3])
+    sides = random.uniform(1.0, 1.3, n_samples)
+    edges, vectors, kinds = [], [], []
+    for sample, side in enumerate(sides):
+        box = side * np.sqrt(n_nodes)
+        grid = np.indices((4, 4)).reshape(2, -1).T[:n_nodes] / 4
+        places = (grid + random.normal(0.0, 0.04, (n_nodes, 2))) * box
+        apart = places[None] - places[:, None]
+        apart -= box * np.round(apart / box)
+        near = (np.sqrt((apart**2).sum(-1)) < 1.6 * side) & ~np.eye(n_nodes, dtype=bool)
+        edges.append(np.argwhere(near).T + sample * n_nodes)
+        vectors.append(np.pad(apart[near], ((0, 0), (0, 1))))
+        kinds.append(np.eye(2)[(random.random(n_nodes) < 0.35).astype(int)])
+    counts = [part.shape[1] for part in edges]
+    return replace(
+        _whole_examples((sides - 1.15) / 0.3, binary),
+        makes="whole-graphs",
+        nodes=np.concatenate(kinds).astype(np.float32),
+        node_starts=(np.arange(n_samples + 1) * n_nodes).astype(np.int64),
+        edges=np.concatenate(edges, axis=1).astype(np.int64),
+        edge_starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        edge_vectors=np.concatenate(vectors).astype(np.float32),
+    )
+
+
+def image_examples(
+    seed: int = 0, n_samples: int = 72, size: int = 24, binary: bool = True, classes: bool = True
+) -> Examples:
+    """Images of squares of two classes on an empty ground, the target the share of those of class 2.
+
+    Without ``classes`` the pixels are values: 10, 11 and 12.
+    """
+    random = np.random.default_rng([seed, 4])
+    shares = random.random(n_samples)
+    images = np.zeros((n_samples, size, size), np.uint8)
+    for image, share in zip(images, shares, strict=True):
+        for row in range(0, size - 3, 4):
+            for column in range(0, size - 3, 4):
+                image[row : row + 3, column : column + 3] = 1 + (random.random() < share)
+    return replace(
+        _whole_examples(shares - 0.5, binary),
+        makes="images",
+        images=images if classes else (10 + images).astype(np.float32),
+    )
+
+
+def _whole_examples(raw: NDArray[Any], binary: bool) -> Examples:
+    """One row without features per sample, its target the sign of this number, or a value that rises with it."""
+    n = len(raw)
+    return Examples(
+        makes="vectors",
+        target_kind="binary" if binary else "value",
+        ids=tuple(f"w{i}" for i in range(n)),
+        groups=tuple(f"group{i // 2}" for i in range(n)),
+        features=np.zeros((n, 0), np.float32),
+        feature_labels=(),
+        starts=np.arange(n + 1, dtype=np.int64),
+        target=(raw > 0).astype(np.float32) if binary else (3 + 2 * raw).astype(np.float32),
     )

@@ -67,18 +67,40 @@ class RepresentationContract(PartContract):
         assert all(isinstance(label, str) and label for label in labels)
 
     def test_edges_stay_within_their_sample(self, tmp_path: Path) -> None:
-        """``(2, n_edges)`` int64 between rows of one sample; graphs have them, vectors have none."""
+        """``(2, n_edges)`` int64 between rows (or nodes) of one sample; graphs have them, vectors none."""
         examples = self._built(tmp_path, self.samples())
         if examples.makes == "vectors":
             assert examples.edges is None and examples.edge_starts is None
         if examples.edges is None or examples.edge_starts is None:
-            assert examples.makes != "graphs", "graphs need edges and edge_starts"
+            assert examples.makes not in ("graphs", "whole-graphs"), "graphs need edges and edge_starts"
             return
         assert examples.edges.dtype == np.int64 and examples.edges.shape[0] == 2
         assert examples.edge_starts.shape == (len(examples) + 1,)
         assert examples.edge_starts[0] == 0 and examples.edge_starts[-1] == examples.edges.shape[1]
         owner = np.repeat(np.arange(len(examples)), np.diff(examples.edge_starts))
-        assert (examples.owner[examples.edges] == owner).all()
+        joined = examples.owner
+        if examples.nodes is not None and examples.node_starts is not None:
+            joined = np.repeat(np.arange(len(examples)), np.diff(examples.node_starts))
+        assert (joined[examples.edges] == owner).all()
+        if examples.edge_vectors is not None:
+            assert examples.edge_vectors.dtype == np.float32
+            assert examples.edge_vectors.shape == (examples.edges.shape[1], 3)
+
+    def test_whole_samples_are_one_row(self, tmp_path: Path) -> None:
+        """Graphs and images of whole samples: one row each, finite float32 nodes, square uint8 images."""
+        examples = self._built(tmp_path, self.samples())
+        if examples.makes in ("whole-graphs", "images"):
+            assert examples.whole, "one prediction for a sample needs one row for it"
+        assert (examples.images is None) == (examples.makes != "images")
+        assert (examples.nodes is None) == (examples.makes != "whole-graphs")
+        if examples.nodes is not None and examples.node_starts is not None:
+            assert examples.nodes.dtype == np.float32 and np.isfinite(examples.nodes).all()
+            assert examples.node_starts.shape == (len(examples) + 1,)
+            assert examples.node_starts[0] == 0 and examples.node_starts[-1] == len(examples.nodes)
+            assert (np.diff(examples.node_starts) > 0).all(), "a graph without nodes"
+        if examples.images is not None:
+            assert examples.images.dtype in (np.uint8, np.float32)
+            assert examples.images.ndim == 3 and len(examples.images) == len(examples)
 
     def test_examples_survive_the_store(self, tmp_path: Path) -> None:
         """Written and read back without pickles, they are the same."""
@@ -140,20 +162,25 @@ class RepresentationContract(PartContract):
     # ------------------------------------------------------------------ symmetries
 
     def test_symmetry(self, symmetry: str, tmp_path: Path) -> None:
-        """What the class names under ``symmetries`` changes no feature."""
+        """What the class names under ``symmetries`` changes no feature, node, bond or image."""
         samples = self.samples()
         wanted = self._built(tmp_path, samples)
         for changed, order in sym.changes(samples, symmetry):
             found = self._built(tmp_path, changed)
             rows = self._rows(wanted, found, order)
             scale = np.abs(wanted.features).max(axis=0, initial=1e-12)
-            error = np.abs(found.features - wanted.features[rows]) / scale
-            worst = int(error.max(axis=0).argmax())
-            assert error.max() <= self.tolerance, (
-                f"{symmetry} changes {wanted.feature_labels[worst]!r} by {error.max():.2g} of its largest"
-            )
+            error = (np.abs(found.features - wanted.features[rows]) / scale).max(axis=0)
+            if len(error):
+                assert error.max() <= self.tolerance, (
+                    f"{symmetry} changes {wanted.feature_labels[int(error.argmax())]!r} by {error.max():.2g} "
+                    "of its largest"
+                )
+            if wanted.images is not None and found.images is not None:
+                changes = float((wanted.images != found.images).mean())
+                assert changes <= self.tolerance, f"{symmetry} changes {changes:.2g} of the pixels"
             if symmetry != "replicate":
-                _check_same_edges(wanted, found, rows)
+                joined = rows if wanted.nodes is None else _nodes(wanted, found, order)
+                _check_same_edges(wanted, found, joined, self.tolerance)
 
     @staticmethod
     def _rows(wanted: Examples, found: Examples, order: list[NDArray[Any]] | None) -> NDArray[Any]:
@@ -185,11 +212,32 @@ def _campaign(store: Path) -> Iterator[Campaign]:
         yield campaign
 
 
-def _check_same_edges(wanted: Examples, found: Examples, rows: NDArray[Any]) -> None:
-    """The same bonds between the same atoms, in whatever order."""
+def _nodes(wanted: Examples, found: Examples, order: list[NDArray[Any]] | None) -> NDArray[Any]:
+    """Node of ``wanted`` that each node of ``found`` must equal, and does."""
+    assert wanted.nodes is not None and wanted.node_starts is not None
+    assert found.nodes is not None and found.node_starts is not None
+    assert np.array_equal(wanted.node_starts, found.node_starts)
+    nodes = np.arange(len(wanted.nodes))
+    if order is not None:
+        starts = wanted.node_starts
+        nodes = np.concatenate([start + moved for start, moved in zip(starts, order, strict=False)])
+    np.testing.assert_array_equal(found.nodes, wanted.nodes[nodes])
+    return nodes
+
+
+def _check_same_edges(wanted: Examples, found: Examples, joined: NDArray[Any], tolerance: float) -> None:
+    """The same bonds of the same lengths between the same atoms, in whatever order."""
     if wanted.edges is None or found.edges is None:
         assert wanted.edges is found.edges
         return
-    before = np.sort(wanted.edges[0] * wanted.n_rows + wanted.edges[1])
-    after = np.sort(rows[found.edges[0]] * wanted.n_rows + rows[found.edges[1]])
-    np.testing.assert_array_equal(after, before)
+    size = len(joined)
+    before = wanted.edges[0] * size + wanted.edges[1]
+    after = joined[found.edges[0]] * size + joined[found.edges[1]]
+    first, second = np.argsort(before, kind="stable"), np.argsort(after, kind="stable")
+    np.testing.assert_array_equal(after[second], before[first])
+    if wanted.edge_vectors is None or found.edge_vectors is None:
+        return
+    lengths = [np.linalg.norm(e, axis=1) for e in (wanted.edge_vectors[first], found.edge_vectors[second])]
+    if len(np.unique(before)) < len(before):  # bonds to several images of one atom come in any order
+        lengths = [np.sort(values) for values in lengths]
+    np.testing.assert_allclose(lengths[1], lengths[0], rtol=0.0, atol=tolerance * lengths[0].max(initial=0.0))
