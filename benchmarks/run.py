@@ -159,9 +159,23 @@ def attention_rows() -> list[str]:
     return list(rows())
 
 
+def message_passing_rows() -> list[str]:
+    """A training step of message passing on whole graphs."""
+    from message_passing import rows
+
+    return list(rows())
+
+
 def shear_rows() -> list[str]:
     """Force evaluations of adaptive shear."""
     from shear import rows
+
+    return list(rows())
+
+
+def image_rows() -> list[str]:
+    """Pictures of particles."""
+    from images import rows
 
     return list(rows())
 
@@ -181,7 +195,9 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "campaign": campaign_rows,
     "derivatives": derivative_rows,
     "attention": attention_rows,
+    "message-passing": message_passing_rows,
     "shear": shear_rows,
+    "images": image_rows,
     "large": large_rows,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"

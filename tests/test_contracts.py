@@ -11,6 +11,8 @@ import pytest
 
 from vitrine.errors import StudyError
 from vitrine.evaluate.splits import GroupedFolds, RandomFolds
+from vitrine.explain.bond_attention import BondAttention
+from vitrine.explain.grad_cam import GradCam
 from vitrine.learn.baselines import Chance, GradientBoosting, Logistic, Mean, RandomForest, Ridge
 from vitrine.learn.neural import Equivariant, GraphAttention, Perceptron
 from vitrine.learn.untrained import FeatureSum
@@ -36,6 +38,7 @@ from vitrine.simulate.released import ReleasedGlass, find_released, read_release
 from vitrine.simulate.table import Table
 from vitrine.study import shelf
 from vitrine.testing import (
+    ExplanationContract,
     LabelContract,
     ModelContract,
     PartContract,
@@ -319,6 +322,18 @@ class TestEquivariant(ModelContract):
     dimensionless = ("learning_rate", "weight_decay", "focal_gamma")
 
 
+class TestBondAttention(ExplanationContract):
+    part = BondAttention(model="mpnn")
+    representation = ParticleGraph()
+    model = MessagePassing(hidden=8, depth=1, heads=2, epochs=1)
+
+
+class TestGradCam(ExplanationContract):
+    part = GradCam(model="cnn_pooled")
+    representation = ParticleImage(pixels=32)
+    model = PooledCNN(widths=(4, 8), epochs=1)
+
+
 class TestPerceptron(ModelContract):
     part = Perceptron(widths=(32, 16), epochs=30, batch=4, learning_rate=0.01, patience=30)
     dimensionless = ("learning_rate", "weight_decay", "focal_gamma")
@@ -347,6 +362,7 @@ CONTRACTS: dict[str, type[PartContract]] = {
     "representation": RepresentationContract,
     "split": SplitContract,
     "model": ModelContract,
+    "explanation": ExplanationContract,
 }
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from vitrine.errors import DataError
+from vitrine.physics.plane import Plane
 from vitrine.represent.discs import draw
 from vitrine.represent.particle_image import ParticleImage
 from vitrine.samples import Examples, Samples
@@ -123,7 +124,8 @@ def test_overlapping_discs_share_their_pixels_and_hide_no_centre() -> None:
     """Whatever the order of the particles; pixels go to the nearest centre, by brute force."""
     random = np.random.default_rng(0)
     places, kinds, radii = random.uniform(0, 40, (60, 2)), random.integers(0, 2, 60), np.array([4.0, 3.0])
-    image = draw(places, kinds, radii, 40, True)
+    image, room = np.full((40, 40), 9, np.uint8), np.zeros((40, 40), np.float32)
+    draw(Plane(places, np.array([40.0, 40.0]), True), kinds, radii, image, room)
     rows, columns = np.indices((40, 40)) + 0.5
     away = np.stack([columns, rows], -1)[:, :, None] - places
     away -= 40 * np.rint(away / 40)
@@ -134,7 +136,9 @@ def test_overlapping_discs_share_their_pixels_and_hide_no_centre() -> None:
     wanted[own[:, 1], own[:, 0]] = image[own[:, 1], own[:, 0]]  # those always belong to a centre in them
     np.testing.assert_array_equal(image, wanted)
     order = random.permutation(60)
-    np.testing.assert_array_equal(draw(places[order], kinds[order], radii, 40, True), image)
+    again = np.empty_like(image)
+    draw(Plane(places[order], np.array([40.0, 40.0]), True), kinds[order], radii, again, room)
+    np.testing.assert_array_equal(again, image)
 
 
 def test_discs_smaller_than_a_pixel_are_still_there() -> None:

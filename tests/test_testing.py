@@ -20,6 +20,8 @@ from vitrine.learn.baselines import Mean, Ridge, SklearnModel
 from vitrine.measure.first_event import FirstEvent
 from vitrine.parts import Part
 from vitrine.represent.composition import ElementalFractions
+from vitrine.represent.particle_graph import ParticleGraph
+from vitrine.represent.particle_image import ParticleImage
 from vitrine.represent.voronoi_graph import VoronoiGraph
 from vitrine.samples import Samples
 from vitrine.tasks import Outcome, Task
@@ -32,6 +34,7 @@ from vitrine.testing import (
     SplitContract,
     atoms_samples,
     fingerprint,
+    flat_samples,
     formula_samples,
     sheared_glass,
 )
@@ -325,6 +328,56 @@ def test_representations(tmp_path: Path) -> None:
     catches(
         RepresentationContract, VoronoiGraph(), "test_symmetry", "rotate", tmp_path
     )  # without its load: the stress turns
+
+
+class Placed(ParticleGraph):
+    """Bonds that know where in the box they are."""
+
+    def build(self, samples: Samples, compute: Any) -> Any:
+        examples = super().build(samples, compute)
+        shift = np.float32(samples.items[0].positions[0, 0])
+        return replace(examples, edge_vectors=examples.edge_vectors + shift)
+
+
+class Listed(ParticleGraph):
+    """The species stand at the nodes in the order of their names."""
+
+    def build(self, samples: Samples, compute: Any) -> Any:
+        examples = super().build(samples, compute)
+        return replace(examples, nodes=np.sort(examples.nodes, axis=0))
+
+
+class Mixed(ParticleGraph):
+    """Bonds from one sample to the next."""
+
+    def build(self, samples: Samples, compute: Any) -> Any:
+        examples = super().build(samples, compute)
+        return replace(examples, edges=(examples.edges + 50) % len(examples.nodes))
+
+
+class Signed(ParticleImage):
+    """A picture with the class of the first particle in a corner."""
+
+    def build(self, samples: Samples, compute: Any) -> Any:
+        examples = super().build(samples, compute)
+        images = examples.images.copy()
+        for image, atoms in zip(images, samples.items, strict=True):
+            image[:12, :12] = 1 + (atoms.symbols[0] == "P")
+        return replace(examples, images=images)
+
+
+class _Whole(RepresentationContract):
+    """Of configurations in a plane."""
+
+    def samples(self) -> Samples:
+        return flat_samples()
+
+
+def test_broken_graphs_and_images_of_whole_samples_are_caught(tmp_path: Path) -> None:
+    catches(_Whole, Placed(), "test_symmetry", "translate", tmp_path)
+    catches(_Whole, Listed(), "test_symmetry", "permute", tmp_path)
+    catches(_Whole, Mixed(), "test_edges_stay_within_their_sample", tmp_path)
+    catches(_Whole, Signed(pixels=64), "test_symmetry", "permute", tmp_path)
 
 
 def test_symmetries_must_be_named() -> None:

@@ -32,9 +32,12 @@ class BondAttention(ExplanationPart):
 
     kind: Literal["bond-attention"] = "bond-attention"
     threshold: float = Field(
-        0.0025, gt=0, lt=1, description="attention from which a bond counts in the attention-weighted metrics"
+        0.0025,
+        gt=0,
+        lt=1,
+        description="fraction of a graph's attention from which a bond counts in the weighted metrics",
     )
-    longest: float = Field(3.0, gt=0, description="sigma, longest bond in the figure")
+    longest: float = Field(3.0, gt=0, description="σ, longest bond in the figure")
     species: tuple[str, ...] = Field(("Ni", "P"), min_length=2, description="symbols of A and B particles")
 
     takes: ClassVar[str] = "whole-graphs"
@@ -104,7 +107,7 @@ class BondAttention(ExplanationPart):
                 title="Bond attention by kind and length of bond",
                 caption="Attention of a bond as a multiple of the even share (dashed), by the kinds of its "
                 "two particles and its length, on samples that the model was not trained on.",
-                x_label="length of the bond [sigma]",
+                x_label="length of the bond [σ]",
                 y_label="relative attention",
                 x=(edges_of_bins[1:] + edges_of_bins[:-1]) / 2,
                 curves=profiles,
@@ -155,7 +158,7 @@ class BondAttention(ExplanationPart):
                 [float(x), float(y), float(x + dx), float(y + dy), min((weight - 1.0) / (top - 1.0), 1.0)]
             )
         return {
-            "label": f"{label} (widest: {top:.2f} times the even share)",
+            "label": f"{label}\nwidest: {top:.2f} times the even share",
             "x": positions[:, 0].tolist(),
             "y": positions[:, 1].tolist(),
             "values": kinds.astype(float).tolist(),

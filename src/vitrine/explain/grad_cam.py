@@ -47,7 +47,10 @@ def at_particles(activation: Float, plane: Plane) -> Float:
 
 
 class GradCam(ExplanationPart):
-    """Class activation at every particle, drawn, and beside local order."""
+    """Class activation at every particle, drawn, and beside local order.
+
+    Of each sample the activation of its own class: for class 0 that of the output with its sign changed.
+    """
 
     kind: Literal["grad-cam"] = "grad-cam"
     species: tuple[str, ...] = Field(("Ni", "P"), min_length=2, description="symbols of A and B particles")
@@ -71,7 +74,9 @@ class GradCam(ExplanationPart):
         numbers: dict[tuple[str, str], list[float]] = {}
         drawn: dict[str, dict[str, object]] = {}
         for i, atoms in enumerate(samples.items):
-            activation = class_activation(*model.feature_maps(examples.select([i])))[0]
+            maps, slopes = model.feature_maps(examples.select([i]))
+            own = 1.0 if examples.target is None or examples.target[examples.starts[i]] > 0.5 else -1.0
+            activation = class_activation(maps, np.float32(own) * slopes)[0]
             plane = plane_of(atoms, samples.ids[i])
             kinds = kinds_of(atoms, self.species, samples.ids[i])
             values = at_particles(activation, plane)
@@ -85,7 +90,7 @@ class GradCam(ExplanationPart):
             name="grad-cam",
             title="Where the convolutional network looks",
             caption="Grad-CAM at the particles of the first sample of each class that the model was not "
-            "trained on: how much the place raises the output for class 1. Dark rims: B particles.",
+            "trained on: how much the place speaks for the sample's own class. Dark rims: B particles.",
             panels=list(drawn.values()),
             radius=0.3,
         )

@@ -66,7 +66,7 @@ def _samples_at_once(examples: Examples) -> int:
         # 22 float32 channels of the published network's two layers: 90 MB at 2^20 pixels
         return max(1, min(256, (1 << 20) * n // max(int(np.prod(examples.images.shape)), 1)))
     if examples.nodes is not None and examples.edges is not None:
-        return max(1, min(256, 50_000 * n // max(examples.edges.shape[1], 1)))
+        return max(1, min(256, 50_000 * n // max(int(examples.edges.shape[1]), 1)))
     if examples.edge_vectors is not None:  # vectors and tensors take room: 20,000 rows at once
         return max(1, min(batch, 20_000 * n // max(examples.n_rows, 1)))
     return batch

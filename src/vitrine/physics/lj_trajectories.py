@@ -18,7 +18,14 @@ import numpy as np
 
 from vitrine.errors import DataError
 from vitrine.physics.lammps import LammpsSession
-from vitrine.physics.lennard_jones import minimise_session, observe, setup_commands, wrap, write_data
+from vitrine.physics.lennard_jones import (
+    minimise_session,
+    observe,
+    part_overlaps,
+    setup_commands,
+    wrap,
+    write_data,
+)
 from vitrine.samples import Float, Int, load_arrays
 
 TRAJECTORY, CURVE = "trajectory.npz", "curve.npz"
@@ -301,6 +308,7 @@ def _run_piece(session: LammpsSession, folder: Path, done: int, schedule: _Sched
     source = f"read_restart md-{done}.restart" if done else "read_data start.data"
     session.commands(setup_commands(source, schedule.timestep))
     if done == 0:
+        part_overlaps(session)
         session.commands(_first(schedule.legs[0].begin, seed))
     last: _Leg | None = None
     for stop in schedule.stops(done):

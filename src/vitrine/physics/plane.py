@@ -76,9 +76,9 @@ def plane_of(atoms: Atoms, where: str) -> Plane:
     cell, pbc = np.asarray(atoms.cell, dtype=np.float64), np.asarray(atoms.pbc, dtype=bool)
     if not len(positions):
         raise DataError(f"{where} holds no particles")
-    bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))
-    if len(bad):
-        raise DataError(f"{where}: the position of particle {bad[0] + 1} is not finite: {positions[bad[0]]}")
+    if not np.isfinite(positions).all():
+        bad = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
+        raise DataError(f"{where}: the position of particle {bad + 1} is not finite: {positions[bad]}")
     if not np.isfinite(cell).all():
         raise DataError(f"{where}: its cell is not finite")
     _check_flat(positions[:, 2], cell[2, 2] if pbc[2] else 0.0, where)
@@ -88,11 +88,15 @@ def plane_of(atoms: Atoms, where: str) -> Plane:
             f"{where} is periodic along {'x' if pbc[0] else 'y'} only; a box must be periodic along x and y, "
             "a window along neither"
         )
-    flat = positions[:, :2]
     if not pbc[0]:
-        return Plane(_within(flat, lengths, where), lengths, False, where)
-    wrapped = flat - np.floor(flat / lengths) * lengths
-    wrapped[(wrapped >= lengths) | (wrapped < 0.0)] = 0.0  # what rounds up to the edge is its image
+        return Plane(_within(positions[:, :2], lengths, where), lengths, False, where)
+    wrapped = np.empty((len(positions), 2))
+    for axis, length in enumerate(lengths):  # one by one: numpy is slow on rows of two
+        x = positions[:, axis].copy()
+        if x.min() < 0.0 or x.max() >= length:
+            x -= np.floor(x / length) * length
+            x[(x >= length) | (x < 0.0)] = 0.0  # what rounds up to the edge is its image
+        wrapped[:, axis] = x
     return Plane(wrapped, lengths, True, where)
 
 
@@ -150,18 +154,16 @@ def kinds_of(atoms: Atoms, species: Sequence[str], where: str) -> Int:
         if symbol not in atomic_numbers:
             known_symbols = did_you_mean(symbol, atomic_numbers)
             raise StudyError(f"representation.species: {symbol!r} is no chemical symbol{known_symbols}")
-    known = np.array([atomic_numbers[symbol] for symbol in species])
-    numbers = np.asarray(atoms.numbers)
-    found = numbers[:, None] == known
-    strange = ~found.any(axis=1)
-    if strange.any():
-        names = sorted(set(atoms[strange].get_chemical_symbols()))
+    place = np.full(len(atomic_numbers), -1, dtype=np.int64)
+    place[[atomic_numbers[symbol] for symbol in species]] = np.arange(len(species))
+    kinds: Int = place[atoms.numbers]
+    if len(kinds) and kinds.min() < 0:
+        names = sorted(set(atoms[kinds < 0].get_chemical_symbols()))
         raise DataError(
             f"{where} holds {', '.join(names)}, but its species should be {' and '.join(species)}; set "
             "representation.species to the symbols in your files, A first, or name the types of a dump "
             f"(--elements {' '.join(species)})"
         )
-    kinds: Int = found.argmax(axis=1).astype(np.int64)
     return kinds
 
 

@@ -6,11 +6,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from vitrine.physics.plane import Plane
 from vitrine.samples import Float, Int
 
 
-def draw(places: Float, kinds: Int, radii: Float, pixels: int, periodic: bool) -> NDArray[np.uint8]:
-    """Class of each pixel: 0 is background, ``kinds + 1`` a disc.
+def draw(plane: Plane, kinds: Int, radii: Float, image: NDArray[np.uint8], room: NDArray[np.float32]) -> None:
+    """Put the class of each pixel into ``image``: 0 is background, ``kinds + 1`` a disc.
 
     A pixel belongs to a disc if its middle lies in it, to the nearest centre where discs overlap (so
     that no order of the particles matters and none hides another's centre), and always to the particle
@@ -18,49 +19,51 @@ def draw(places: Float, kinds: Int, radii: Float, pixels: int, periodic: bool) -
 
     Parameters
     ----------
-    places: (n, 2) float64, x and y in pixels, in ``[0, pixels]``.
+    plane: a square box; where it is periodic, a disc that leaves the image comes in at the other side,
+        else it is cut.
     kinds: (n,) int64, species of each particle, from 0.
-    radii: (n_species,) float64, in pixels.
-    periodic: a disc that leaves the image comes in at the other side; else it is cut.
-
-    Returns
-    -------
-    (pixels, pixels) uint8; row 0 is y = 0, column 0 is x = 0.
+    radii: (n_species,) float64, in the unit of the positions.
+    image: (pixels, pixels) uint8, overwritten; row 0 is y = 0, column 0 is x = 0.
+    room: (pixels, pixels) float32, to work in.
     """
-    image = np.zeros((pixels, pixels), np.uint8)
-    nearest = np.full((pixels, pixels), np.inf, np.float32)
-    _draw(places, kinds, radii, periodic, image, nearest)
-    return image
+    image[:] = 0
+    scale = len(image) / float(plane.lengths[0])
+    _draw(plane.positions, kinds, radii, scale, plane.periodic, image, room)
 
 
 @njit(cache=True)
-def _draw(places, kinds, radii, periodic, image, nearest):  # type: ignore[no-untyped-def]
+def _draw(positions, kinds, radii, scale, periodic, image, nearest):  # type: ignore[no-untyped-def]
     pixels = len(image)
-    for i in range(len(places)):
-        x, y = places[i, 0], places[i, 1]
-        radius, colour = radii[kinds[i]], kinds[i] + 1
+    for i in range(len(positions)):
+        x, y = positions[i, 0] * scale, positions[i, 1] * scale
+        radius, colour = radii[kinds[i]] * scale, kinds[i] + 1
         own_row, own_column = min(int(y), pixels - 1), min(int(x), pixels - 1)
-        lowest = min(own_row, int(np.ceil(y - radius - 0.5)))
-        highest = max(own_row, int(np.floor(y + radius - 0.5)))
-        for row in range(lowest, highest + 1):
+        u, v = own_column + 0.5 - x, own_row + 0.5 - y
+        reach = max(radius * radius, u * u + v * v)  # a disc holds the pixel of its centre, however small
+        edge = max(radius, np.abs(u), np.abs(v))
+        first, last = int(np.ceil(x - edge - 0.5)), int(np.floor(x + edge - 0.5))
+        low, high = int(np.ceil(y - edge - 0.5)), int(np.floor(y + edge - 0.5))
+        if not periodic:
+            first, last, low, high = max(first, 0), min(last, pixels - 1), max(low, 0), min(high, pixels - 1)
+        for row in range(low, high + 1):
+            r = _into(row, pixels)
             v = row + 0.5 - y
-            inside = radius * radius - v * v
-            first, last = own_column, own_column if row == own_row else own_column - 1
-            if inside >= 0.0:
-                half = np.sqrt(inside)
-                left, right = int(np.ceil(x - half - 0.5)), int(np.floor(x + half - 0.5))
-                if row == own_row:
-                    first, last = min(left, own_column), max(right, own_column)
-                else:
-                    first, last = left, right
             for column in range(first, last + 1):
                 u = column + 0.5 - x
-                r, c = row, column
-                if periodic:
-                    r, c = row % pixels, column % pixels
-                elif not (0 <= row < pixels and 0 <= column < pixels):
-                    continue
-                away = np.float32(u * u + v * v)
-                if away < nearest[r, c] or (away == nearest[r, c] and colour < image[r, c]):
-                    nearest[r, c] = away
-                    image[r, c] = colour
+                away = u * u + v * v
+                if away <= reach:
+                    c = _into(column, pixels)
+                    there, before = np.float32(away), image[r, c]
+                    if before == 0 or there < nearest[r, c] or (there == nearest[r, c] and colour < before):
+                        nearest[r, c] = there
+                        image[r, c] = colour
+
+
+@njit(cache=True)
+def _into(index, size):  # type: ignore[no-untyped-def]
+    """The index modulo the size: a loop that hardly ever turns costs less than a division."""
+    while index < 0:
+        index += size
+    while index >= size:
+        index -= size
+    return index

@@ -71,10 +71,10 @@ class ParticleImage(Part):
         found = list(planes_of(samples, self.species))
         check_alike([plane for plane, _ in found])
         images = np.zeros((len(found), self.pixels, self.pixels), np.uint8)
+        radii = np.array(self.diameters) * self.radius
+        room = np.empty((self.pixels, self.pixels), np.float32)
         for image, (plane, kinds) in zip(images, found, strict=True):
-            scale = self.pixels / plane.lengths
-            radii = np.array(self.diameters) * self.radius * scale[0]
-            image[:] = draw(plane.positions * scale, kinds, radii, self.pixels, plane.periodic)
+            draw(plane, kinds, radii, image, room)
         return whole_examples(self.makes, samples, None, (), images=images)
 
 

@@ -105,7 +105,7 @@ class LennardJones2D(View):
     def citations(self) -> tuple[str, ...]:
         """DOIs: the study, the mixture, in the plane, LAMMPS, and the minimiser."""
         return (
-            "10.1039/D0SM00903B",
+            "arXiv:1909.04648",
             "10.1103/PhysRevE.51.4626",
             "10.1088/0953-8984/21/3/035117",
             "10.1016/j.cpc.2021.108171",

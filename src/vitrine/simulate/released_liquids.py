@@ -4,8 +4,8 @@ Layout: ``/phases/liquid`` and ``/phases/glass`` hold ``number`` (t,) int64 of e
 (t, n) uint8 (0 is A, 1 is B), ``inherent`` (t, m, n, 2) float64 and ``thermal`` and ``rethermalised``
 (t, m, n, 2) float32, positions in σ of m snapshots. ``/phases/cooling`` holds ``number``, ``kinds``,
 ``temperatures`` (k,) float64 and ``inherent`` (t, k, n, 2) along the cooling of some of the glasses.
-Attributes of the file: ``format``, ``about`` (how it was made), ``left_out``. Energies follow from positions
-and are not stored.
+Attributes of the file: ``format``, ``about`` (how it was made), ``command`` (what makes it again),
+``left_out``. Energies follow from positions and are not stored.
 """
 
 from __future__ import annotations
@@ -61,6 +61,22 @@ class LiquidSet:
         """The source with the settings of the file."""
         known = {key: value for key, value in self.about.items() if key in LennardJones2D.model_fields}
         return LennardJones2D.model_validate({k: v for k, v in known.items() if k not in VIEW})
+
+    @property
+    def command(self) -> str:
+        """The command that makes such a file again."""
+        counts = {
+            setting: len(self.sets[name]["number"]) if name in self.sets else 0
+            for setting, name in (("liquids", "liquid"), ("glasses", "glass"), ("curves", "cooling"))
+        }
+        words = ["vitrine simulate", self.source.kind]
+        for name, known in LennardJones2D.model_fields.items():
+            value = counts.get(name, getattr(self.source, name))
+            if name not in VIEW and (value != known.default or name in counts):
+                listed = value if isinstance(value, tuple) else (value,)
+                shown = ",".join(f"{each:g}" if isinstance(each, float) else str(each) for each in listed)
+                words.append(f"--{name.replace('_', '-')} {shown}")
+        return " ".join(words) + " -o FILE.h5"
 
     def ids(self) -> set[str]:
         """Names of the trajectories, and of the coolings that are followed."""
@@ -211,6 +227,7 @@ def write_set(path: Path, found: LiquidSet) -> None:
     with h5py.File(content, "w") as file:
         about = json.dumps(found.about, sort_keys=True)
         file.attrs.update({"format": LIQUIDS.format, "about": about, "left_out": "{}"})
+        file.attrs["command"] = found.command
         for name, arrays in sorted(found.sets.items()):
             group = file.create_group(f"phases/{name}")
             for key, values in sorted(arrays.items()):

@@ -113,7 +113,6 @@ def write_model_folder(
     samples: Samples,
     examples: Examples,
     result: Result,
-    track: str | None = None,
 ) -> None:
     """Write one model of a run, replacing what was there.
 
@@ -121,7 +120,6 @@ def write_model_folder(
     ----------
     fitted: store entry of the model that was fitted on all samples.
     samples, examples: what it was trained on. result: of the run; the model's rows go along.
-    track: whose samples they are, for a model of another track than the first.
 
     Raises
     ------
@@ -136,7 +134,7 @@ def write_model_folder(
     for path in fitted.iterdir():
         if path.name not in _OF_THE_STORE:
             shutil.copyfile(path, temporary / path.name)
-    rows = [asdict(r) for r in result.rows if r.model == name and track in (None, r.track)]
+    rows = [asdict(r) for r in result.rows if r.model == name]
     (temporary / "metrics.json").write_text(json.dumps({"rows": rows}, indent=1), encoding="utf-8")
     lines = [f"{package}=={number}" for package, number in versions().items() if package != "python"]
     (temporary / "environment.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -235,9 +235,15 @@ def _licence_section(study: Study, samples: Samples) -> list[str]:
     return ["## Licence", words]
 
 
+def _linked(source: str) -> str:
+    if source.startswith("arXiv:"):
+        return f"[{source}](https://arxiv.org/abs/{source.removeprefix('arXiv:')})"
+    return f"[doi:{source}](https://doi.org/{source})"
+
+
 def _sources(study: Study, name: str) -> list[str]:
     parts: list[Part] = [study.source, study.label, study.representation_of(name), study.models[name]]
     dois = dict.fromkeys([*study.citations, *(doi for part in parts for doi in part.citations())])
-    lines = [f"- [doi:{doi}](https://doi.org/{doi})" for doi in dois]
+    lines = [f"- {_linked(doi)}" for doi in dois]
     intro = "Please cite the work that this model rests on, and vitrine with its version."
     return ["## Citation", intro, "\n".join(lines)] if lines else ["## Citation", intro]

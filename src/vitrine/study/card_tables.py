@@ -79,8 +79,9 @@ def evaluation(study: Study, name: str, result: Result) -> list[str]:
         lines.append(f"A model that knows nothing has: {words}.")
     for (track, where), rows in tables.items():
         lines.append(f"### Track `{track}`" + (f", {where}" if where else ""))
-        summary = next((t.split.summary for t in study.tracks if t.title == track), "")
-        lines.append(f"Split: {summary}." if summary else "")
+        known_track = next((t for t in study.tracks if t.title == track), None)
+        if known_track is not None:
+            lines.append(f"Split: {known_track.split.summary}. {known_track.note}".rstrip())
         lines.append(_table(name, rows, result.rows))
     if name == study.main_model:
         lines += _differences(name, result.rows)

@@ -223,7 +223,13 @@ def histogram_figure(
     if not low < high:
         return []
     edges = np.linspace(low, high, BINS + 1)
-    middle = ((edges[1:] + edges[:-1]) / 2).tolist()
+    known = np.unique(values)
+    if len(known) <= BINS:  # counts: a bin for each
+        rim = (known[1:] + known[:-1]) / 2
+        edges = np.concatenate([[known[0] - 1e-9], rim, [known[-1] + 1e-9]])
+        low, high = float(edges[0]), float(edges[-1])
+    bins = len(edges) - 1
+    middle = (known if bins == len(known) else (edges[1:] + edges[:-1]) / 2).tolist()
     groups = np.asarray(examples.groups)[examples.owner]
     curves = []
     for number, words in enumerate(classes):
@@ -232,7 +238,7 @@ def histogram_figure(
             continue
         codes = np.digitize(np.clip(values[chosen], low, np.nextafter(high, low)), edges) - 1
         names, group = np.unique(groups[chosen], return_inverse=True)
-        counts = np.zeros((len(names), BINS))
+        counts = np.zeros((len(names), bins))
         np.add.at(counts, (group, codes), 1.0)
         share = counts.sum(axis=0) / counts.sum()
         band = None

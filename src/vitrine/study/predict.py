@@ -117,12 +117,20 @@ def predict_frames(
                 if bonds is not None:
                     bonds.append(bond_table(atoms, examples, attention, number + 1))
             title = column if load is None else f"{column}_{_plain(load)}"
+            if len(score) == 1 < len(atoms):
+                say(f"{where}: {_words(model, title)} {score[0]:.3f}")
             if len(score) == len(atoms):
                 atoms.arrays[title] = score
             else:  # one for the whole frame
                 atoms.info[title] = float(score[0])
         predicted.append(atoms)
     return predicted, asked.warnings
+
+
+def _words(model: ModelFolder, title: str) -> str:
+    """``probability of glass``: what a number for a whole frame is."""
+    positive = getattr(model.label, "positive", None)
+    return title if positive is None else f"{title} of {positive}"
 
 
 def _scores(
@@ -205,6 +213,10 @@ class _Request:
             atoms, warnings, line = prepared(atoms, self.about, where, relax=self._relax)
             for words in warnings:
                 self._warn(words)
+            if "inherent_energy" in getattr(self.representation, "attributes", ()) and (
+                "inherent_energy" not in atoms.info
+            ):
+                raise DataError(f"{where}: the model looks at the energy of the minimum: use --relax")
             self._say(f"{where}: {line}")
             return atoms
         if self._relax or not self._fields <= set(atoms.arrays):

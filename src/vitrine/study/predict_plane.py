@@ -34,7 +34,7 @@ def prepared(atoms: Atoms, about: dict[str, Any], where: str, *, relax: bool) ->
 
     Parameters
     ----------
-    about: of the training samples. relax: minimise it, if the model was trained on minima.
+    about: of the training samples. relax: find its minimum; the model sees that if it was trained on minima.
 
     Returns
     -------
@@ -51,9 +51,12 @@ def prepared(atoms: Atoms, about: dict[str, Any], where: str, *, relax: bool) ->
     state, warnings = about.get("state"), []
     plane = plane_of(atoms, where)
     kinds = kinds_of(atoms, about.get("elements") or ("Ni", "P"), where)
-    if relax and state == "inherent":
-        atoms = _minimised(atoms, where)
-        plane = plane_of(atoms, where)
+    known = None
+    if relax:
+        minimum = _minimised(atoms, where)
+        lowest = plane_of(minimum, where)
+        known = energies_and_virial(lowest.positions, lowest.lengths, kinds).energy
+        atoms, plane = (minimum, lowest) if state == "inherent" else (atoms, plane)
     found = energies_and_virial(plane.positions, plane.lengths, kinds)
     force = float(np.linalg.norm(found.forces, axis=1).max())
     if not np.isfinite(force):
@@ -67,11 +70,11 @@ def prepared(atoms: Atoms, about: dict[str, Any], where: str, *, relax: bool) ->
             "trained on minima: use --relax"
         )
     elif state == "inherent":
-        atoms.info["inherent_energy"] = float(found.energy.mean())
+        known = found.energy
+    if known is not None:
+        atoms.info["inherent_energy"] = float(known.mean())
     if state in NO_TEMPERATURE:
         warnings.append(NO_TEMPERATURE[str(state)])
-        if relax:
-            warnings.append("--relax is for models trained on minima; nothing was minimised")
     count = about.get("particles")
     if count is not None and len(atoms) != count:
         warnings.append(f"{where}: {len(atoms)} particles; the model was trained on {count}")

@@ -89,7 +89,7 @@ def setup_table(study: Study, data: Mapping[str, Data], facts: dict[str, dict[st
     parts |= {name: (f"representation: {name}", part) for name, part in study.representations.items()}
     for name, (title, part) in parts.items():
         if name in first.seen:
-            table[title] = f"{_line(part)}; features: {_features_line(first.seen[name])}"
+            table[title] = _line(part) + _features_line(first.seen[name])
     for track in study.tracks:
         split: Any = track.split
         table[f"split: {track.title}"] = f"{split.summary} ({_line(split)})"
@@ -123,4 +123,10 @@ def _target_line(truth: Examples) -> dict[str, str]:
 
 def _features_line(examples: Examples) -> str:
     labels = examples.feature_labels
-    return ", ".join(labels[:20]) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
+    if not labels:
+        return ""
+    return (
+        "; features: "
+        + ", ".join(labels[:20])
+        + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
+    )

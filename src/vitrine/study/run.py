@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,9 +138,16 @@ def _write_models(study: Study, work: Work, out: Path, result: Result) -> None:
     for track, fitted in work.final_of_track.items():
         data = work.data[track]
         examples = data.seen[study.models[main].representation]
-        write_model_folder(
-            out / "models" / f"{main}-{track}", study, main, fitted, data.samples, examples, result, track
-        )
+        folder = out / "models" / f"{main}-{track}"
+        found = replace(result, rows=[row for row in result.rows if row.track == track])
+        write_model_folder(folder, _as_of(study, track), main, fitted, data.samples, examples, found)
+
+
+def _as_of(study: Study, title: str) -> Study:
+    """The study that has this track alone, its source as that of the study."""
+    track = next(t for t in study.tracks if t.title == title)
+    alone = track.model_copy(update={"source": None, "changes": {}})
+    return study.model_copy(update={"source": study.source_of(track), "tracks": (alone,)})
 
 
 def _prepare(study: Study, campaign: Campaign, log: Log) -> Work:
@@ -278,7 +285,7 @@ def _evaluate_track(study: Study, work: Work, track: Track, result: Result, *, f
         result.rows += sample_rows(study, name, data.truth, found.scores)
     if found.called:
         result.rows += threshold_rows(study, name, data.truth, found.called)
-    drawn: list[Figure] = figures.distribution_figures(study, name, data)
+    drawn: list[Figure] = []
     if first:
         result.rows += stratum_rows(study, name, data.samples, data.truth, found.scores)
         if study.evaluation.each_feature:
@@ -287,6 +294,7 @@ def _evaluate_track(study: Study, work: Work, track: Track, result: Result, *, f
         drawn += figures.held_out_figure(study, name, data.samples, data.truth, lead)
         drawn += cluster_figures(study, data.samples, data.truth, lead)
     result.figures += [*drawn, *figures.track_figures(study, name, data.truth, lead, unit)]
+    result.figures += figures.distribution_figures(study, name, data)
 
 
 def _evidence(study: Study, work: Work, rows: Sequence[Row]) -> Evidence:

@@ -24,9 +24,10 @@ except ImportError as error:
     raise MissingExtra("pytest", "testing") from error
 
 # before they are imported: then a failed assertion shows its values
-for _contract in ("part", "source", "label", "representation", "split", "model"):
+for _contract in ("part", "source", "label", "representation", "split", "model", "explanation"):
     pytest.register_assert_rewrite(f"vitrine.testing.{_contract}")
 
+from vitrine.testing.explanation import ExplanationContract  # noqa: E402
 from vitrine.testing.fingerprint import fingerprint  # noqa: E402
 from vitrine.testing.inputs import (  # noqa: E402
     atoms_samples,
@@ -48,6 +49,7 @@ from vitrine.testing.source import SourceContract, TasksContract  # noqa: E402
 from vitrine.testing.split import SplitContract  # noqa: E402
 
 __all__ = [
+    "ExplanationContract",
     "LabelContract",
     "ModelContract",
     "PartContract",
