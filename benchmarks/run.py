@@ -187,6 +187,13 @@ def large_rows() -> list[str]:
     return list(rows())
 
 
+def liquid_rows() -> list[str]:
+    """A trajectory in the plane."""
+    from liquids import rows
+
+    return list(rows())
+
+
 SECTIONS: dict[str, Callable[[], list[str]]] = {
     "d2min": d2min_rows,
     "neighbours": neighbour_rows,
@@ -199,6 +206,7 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "shear": shear_rows,
     "images": image_rows,
     "large": large_rows,
+    "liquids": liquid_rows,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
 HEAD = """# Benchmarks

@@ -24,6 +24,32 @@ SHEAR = {
 }
 """shear-transformation at smoke, smaller still: 30 graphs"""
 
+LIQUIDS = {
+    "models.mpnn": {"kind": "mpnn", "hidden": 8, "depth": 1, "heads": 2, "epochs": 1},
+    "models.cnn_paper.epochs": 1,
+    "models.cnn_pooled.epochs": 1,
+    "representations.image.pixels": 32,
+    "representations.small_image.pixels": 32,
+    "evaluation.resamples": 50,
+    "data_curve": {
+        "groups": [12, 24, 5000],
+        "models": ["radial_distribution"],
+        "tracks": ["inherent_unmatched"],
+        "beside": "inherent_energy",
+    },
+    "transfer": {
+        "sets": {"thermal": {"state": "thermal"}, "minima": {"state": "inherent"}},
+        "models": ["radial_distribution"],
+        "split": {"kind": "grouped", "folds": 2},
+        "published": {
+            "source": "a paper",
+            "values": [[1.0, 0.5], [0.5, 1.0]],
+            "beside": ["radial_distribution"],
+        },
+    },
+}
+"""liquid-glass at smoke, with a data curve and a transfer"""
+
 ALLOYS = {
     "models.mlp.epochs": 4,
     "models.random_forest.trees": 10,
@@ -58,4 +84,14 @@ def alloy_run(tmp_path_factory: pytest.TempPathFactory, shared_store: Path) -> P
     vitrine.run(
         vitrine.load_study("branched-composition", "smoke", ALLOYS), folder, workers=0, store=shared_store
     )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def liquid_run(tmp_path_factory: pytest.TempPathFactory, shared_store: Path) -> Path:
+    """Run folder of a small liquid-glass on the released set."""
+    import vitrine
+
+    folder = tmp_path_factory.mktemp("liquids") / "run"
+    vitrine.run(vitrine.load_study("liquid-glass", "smoke", LIQUIDS), folder, workers=0, store=shared_store)
     return folder

@@ -33,8 +33,11 @@ from vitrine.represent.voronoi_graph import VoronoiGraph
 from vitrine.samples import Samples
 from vitrine.simulate.configurations import Configurations
 from vitrine.simulate.emt_alloys import EmtAlloys
+from vitrine.simulate.lennard_jones import LennardJones2D
 from vitrine.simulate.metallic_glass import MetallicGlass
 from vitrine.simulate.released import ReleasedGlass, find_released, read_released, write_released
+from vitrine.simulate.released_liquids import LIQUIDS, ReleasedLiquids, read_set, write_set
+from vitrine.simulate.released_reader import find_set
 from vitrine.simulate.table import Table
 from vitrine.study import shelf
 from vitrine.testing import (
@@ -91,6 +94,49 @@ class TestReleasedGlass(SourceContract):
         """A set of two other specimens."""
         write_released(folder / "other.h5", read_released(find_released("cu64zr36-n500"), 2, 5))
         return {"name": str(folder / "other.h5")}
+
+
+class TestTasksOfLennardJones2D(TasksContract):
+    part = LennardJones2D(liquids=2, glasses=2)
+    more: ClassVar[Mapping[str, Any]] = {"liquids": 3, "glasses": 4}
+
+    def others(self, folder: Path) -> Mapping[str, Any]:
+        """Of what is off by default."""
+        return {"match_energy": 0.01, "window": 8.0}
+
+
+class TestLennardJones2D(SourceContract):
+    """Far too small and too quick for physics, see test_lennard_jones.py for that."""
+
+    part = LennardJones2D(
+        particles=32,
+        liquids=1,
+        glasses=1,
+        equilibration=0.5,
+        snapshots=2,
+        gap=0.2,
+        melt_time=0.5,
+        cooling_time=1.0,
+        hold_time=0.2,
+        rethermalise_time=0.2,
+        curve_temperatures=(1.0, 0.05),
+    )
+    reseeded: ClassVar[Mapping[str, Any]] = {"first_seed": 11}
+
+    def others(self, folder: Path) -> Mapping[str, Any]:
+        """Of what is off by default."""
+        return {"match_energy": 0.01, "window": 3.0}
+
+
+class TestReleasedLiquids(SourceContract):
+    part = ReleasedLiquids(liquids=2, glasses=2)
+
+    def others(self, folder: Path) -> Mapping[str, Any]:
+        """The same set without the coolings."""
+        found = read_set(find_set("lj65-n200", LIQUIDS))
+        del found.sets["cooling"]
+        write_set(folder / "other.h5", found)
+        return {"name": str(folder / "other.h5"), "match_energy": 0.01, "window": 3.0}
 
 
 class TestEmtAlloys(SourceContract):

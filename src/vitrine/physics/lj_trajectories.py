@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from vitrine.errors import DataError
 from vitrine.physics.lammps import LammpsSession
 from vitrine.physics.lennard_jones import (
     minimise_session,
@@ -26,15 +25,14 @@ from vitrine.physics.lennard_jones import (
     wrap,
     write_data,
 )
-from vitrine.samples import Float, Int, load_arrays
+from vitrine.physics.lj_files import CURVE, TRAJECTORY, read_trajectory, save_arrays
+from vitrine.samples import Float, load_arrays
 
-TRAJECTORY, CURVE = "trajectory.npz", "curve.npz"
 PIECE = 400_000_000
 """Steps times particles between two restart files."""
 DAMPING = 0.5
 """τ, of the Nosé-Hoover thermostat."""
 PHASES = ("liquid", "glass")
-_STATES = ("thermal", "inherent", "rethermalised")
 
 
 def random_start(particles: int, fraction_a: float, density: float, seed: Sequence[int]) -> dict[str, Any]:
@@ -129,8 +127,9 @@ def liquid(
     rethermalise_time: float,
     timestep: float,
 ) -> None:
-    """Melt, run at ``temperature``, keep ``snapshots``; write ``trajectory.npz`` (:func:`read_trajectory`).
+    """Melt, run at ``temperature``, keep ``snapshots``; write ``trajectory.npz``.
 
+    What it holds: :func:`vitrine.physics.lj_files.read_trajectory`.
     Temperatures in ε/k_B, times in τ, density in 1/σ²; ``number`` seeds the start and all velocities.
 
     Raises
@@ -168,8 +167,9 @@ def glass(
     rethermalise_time: float,
     timestep: float,
 ) -> None:
-    """Melt, cool linearly, hold, keep one snapshot; write ``trajectory.npz`` (:func:`read_trajectory`).
+    """Melt, cool linearly, hold, keep one snapshot; write ``trajectory.npz``.
 
+    What it holds: :func:`vitrine.physics.lj_files.read_trajectory`.
     Positions at ``curve_temperatures`` are kept along the way, not minimised. Units as in :func:`liquid`.
 
     Raises
@@ -191,7 +191,9 @@ def glass(
 
 
 def curve(folder: Path, inputs: Sequence[Path], progress: Callable[[float], None]) -> None:
-    """Minimise what the glass of ``inputs`` kept along its cooling; write ``curve.npz`` (:func:`read_curve`).
+    """Minimise what the glass of ``inputs`` kept along its cooling; write ``curve.npz``.
+
+    What it holds: :func:`vitrine.physics.lj_files.read_curve`.
 
     Raises
     ------
@@ -207,7 +209,7 @@ def curve(folder: Path, inputs: Sequence[Path], progress: Callable[[float], None
             found.append(minimise_session(session))
             progress((done + 1) / len(kept["curve"]))
     (folder / "start.data").unlink(missing_ok=True)
-    _save(
+    save_arrays(
         folder / CURVE,
         lengths=lengths,
         kinds=kinds,
@@ -216,48 +218,6 @@ def curve(folder: Path, inputs: Sequence[Path], progress: Callable[[float], None
         inherent_energy=np.stack([minimum.energy for minimum in found]),
         inherent_pressure=np.array([minimum.pressure for minimum in found]),
     )
-
-
-def read_trajectory(path: Path) -> dict[str, Any]:
-    """Arrays of a ``trajectory.npz``: m snapshots of n particles, reduced units.
-
-    ``lengths`` (2,), ``kinds`` (n,) 0 for A and 1 for B; for each state ``thermal``, ``inherent`` and
-    ``rethermalised``: ``<state>`` (m, n, 2) positions in [0, L), ``<state>_energy`` (m, n) per particle and
-    ``<state>_pressure`` (m,), configurational; ``kinetic_temperature`` (m,) of the thermal one. Of glasses
-    also ``curve_temperatures`` (k,) and ``curve`` (k, n, 2), thermal positions along the cooling.
-
-    Raises
-    ------
-    DataError: no such file, or its arrays are others.
-    """
-    return _checked(path, load_arrays(path, "trajectory"), _STATES, "kinetic_temperature")
-
-
-def read_curve(path: Path) -> dict[str, Any]:
-    """Arrays of a ``curve.npz``: ``temperatures`` (k,), ``inherent`` (k, n, 2) and what goes with it.
-
-    Raises
-    ------
-    DataError: no such file, or its arrays are others.
-    """
-    return _checked(path, load_arrays(path, "cooling curve"), ("inherent",), "temperatures")
-
-
-def _checked(path: Path, data: dict[str, Any], states: Sequence[str], counted: str) -> dict[str, Any]:
-    try:
-        m, n = len(data[counted]), len(data["kinds"])
-        shapes: dict[str, tuple[int, ...]] = {"lengths": (2,), "kinds": (n,), counted: (m,)}
-        for state in states:
-            shapes |= {state: (m, n, 2), f"{state}_energy": (m, n), f"{state}_pressure": (m,)}
-        if "curve" in data:
-            k = len(data["curve_temperatures"])
-            shapes |= {"curve_temperatures": (k,), "curve": (k, n, 2)}
-        for name, shape in shapes.items():
-            if data[name].shape != shape or not np.isfinite(data[name]).all():
-                raise ValueError(f"its {name} should be {shape} finite numbers")
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} holds no trajectory: {error}") from error
-    return data
 
 
 # ---------------------------------------------------------------- the work of one trajectory
@@ -297,7 +257,7 @@ def _run(
     if cooling:
         arrays["curve"] = np.stack([kept[step]["positions"] for step in cooling])
         arrays["curve_temperatures"] = start["curve_temperatures"]
-    _save(folder / TRAJECTORY, lengths=lengths, kinds=kinds, **arrays)
+    save_arrays(folder / TRAJECTORY, lengths=lengths, kinds=kinds, **arrays)
     for pattern in ("start.data", "at-*.npz", "*.restart"):
         for scrap in folder.glob(pattern):
             scrap.unlink()
@@ -363,18 +323,11 @@ def _keep(session: LammpsSession, path: Path) -> None:
     data = session.gather("x")
     lengths: Float = np.diag(data["cell"])[:2]
     positions = wrap(data["x"][:, :2] - data["origin"][:2], lengths)
-    _save(path, positions=positions, temperature=session.thermo("temp")["temp"])
+    save_arrays(path, positions=positions, temperature=session.thermo("temp")["temp"])
 
 
 def _at(folder: Path, step: int) -> Path:
     return folder / f"at-{step}.npz"
-
-
-def _save(path: Path, **arrays: Float | Int | float) -> None:
-    """Write an .npz file, complete or not at all."""
-    temporary = path.with_name(f"{path.stem}.part.npz")
-    np.savez(temporary, **arrays)  # type: ignore[arg-type]
-    temporary.replace(path)
 
 
 def _finished_steps(folder: Path) -> int | None:

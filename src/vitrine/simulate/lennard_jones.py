@@ -171,7 +171,7 @@ class LennardJones2D(View):
 
     def snapshots_of(self, outcome: Outcome) -> Iterator[Snapshot]:
         """The snapshots of a finished task, in order."""
-        from vitrine.physics.lj_trajectories import CURVE, TRAJECTORY, read_curve, read_trajectory
+        from vitrine.physics.lj_files import CURVE, TRAJECTORY, read_curve, read_trajectory
 
         assert outcome.folder is not None
         cooling = outcome.kind == "curve"

@@ -238,7 +238,7 @@ def write_set(path: Path, found: LiquidSet) -> None:
 
 def _joined(outcomes: Sequence[Outcome], numbers: Mapping[str, int], before: LiquidSet) -> LiquidSet:
     """The set with what these tasks made, in order of the numbers."""
-    from vitrine.physics.lj_trajectories import CURVE, TRAJECTORY, read_curve, read_trajectory
+    from vitrine.physics.lj_files import CURVE, TRAJECTORY, read_curve, read_trajectory
 
     new: dict[str, list[dict[str, Any]]] = {name: [] for name in SETS}
     for outcome in outcomes:

@@ -10,13 +10,16 @@ from vitrine.study import shelf
 from vitrine.study.spec import (
     MODEL_NAME,
     SCALES,
+    DataCurve,
     Evaluation,
     Published,
     Search,
     Seeds,
+    Series,
     Study,
     Sweep,
     Track,
+    Transfer,
 )
 
 _STAGE_OF = {"source": "source", "unseen": "source", "label": "label", "representation": "representation"}
@@ -27,6 +30,9 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "published": Published,
     "sweep": Sweep,
     "search": Search,
+    "data_curve": DataCurve,
+    "transfer": Transfer,
+    "series": Series,
 }
 
 
@@ -36,6 +42,7 @@ def study_schema() -> dict[str, Any]:
     definitions["track"] = _track()
     for name, model in _SECTIONS.items():
         definitions[name] = _inline(model, definitions)
+    definitions["transfer"]["properties"]["split"] |= {"$ref": "#/$defs/split"}
     properties = _properties()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -54,6 +61,8 @@ def _track() -> dict[str, Any]:
         "split": {"$ref": "#/$defs/split"},
         "models": {"anyOf": [{"type": "array", "minItems": 1, "items": {"type": "string"}}, _NULL]},
         "source": {"anyOf": [{"$ref": "#/$defs/source"}, _NULL]},
+        "changes": {"type": "object"},
+        "note": {"type": "string"},
     }
     for name, field in Track.model_fields.items():
         if field.description:
@@ -107,6 +116,10 @@ def _properties() -> dict[str, Any]:
         "published": {"type": "array", "items": {"$ref": "#/$defs/published"}},
         "sweeps": {"type": "array", "items": {"$ref": "#/$defs/sweep"}},
         "search": {"anyOf": [{"$ref": "#/$defs/search"}, _NULL]},
+        "data_curve": {"anyOf": [{"$ref": "#/$defs/data_curve"}, _NULL]},
+        "transfer": {"anyOf": [{"$ref": "#/$defs/transfer"}, _NULL]},
+        "series": {"type": "array", "items": {"$ref": "#/$defs/series"}},
+        "explanations": {"type": "array", "items": {"$ref": "#/$defs/explanation"}},
         "claims": {"type": "array", "items": {"enum": sorted(shelf.kinds("claim"))}},
         "scale": {"enum": list(SCALES)},
     }

@@ -6,7 +6,7 @@ for all sets together: a group that is tested in one set is trained on in none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,10 +97,24 @@ def _gathered(
             log(f"left out: {sample}: {reason}")
         if not len(found[name]):
             raise DataError(f"transfer.sets.{name}: the source yielded no usable sample")
+    found = _told_apart(found)
     whole = joined(list(found.values()))
     place = {sample: i for i, sample in enumerate(whole.ids)}
     members = {n: np.array(sorted(place[i] for i in s.ids), dtype=np.int64) for n, s in found.items()}
     return labelled(study, whole, transfer.models, campaign), members
+
+
+def _told_apart(found: dict[str, Samples]) -> dict[str, Samples]:
+    """Sets in which one id means one configuration: what is another one gets the name of its set too."""
+    known: dict[str, Any] = {}
+    result = {}
+    for name, samples in found.items():
+        ids = []
+        for sample, item in zip(samples.ids, samples.items, strict=True):
+            same = known.setdefault(sample, item)
+            ids.append(sample if same is item or same == item else f"{sample} ({name})")
+        result[name] = replace(samples, ids=tuple(ids))
+    return result
 
 
 def _folds(study: Study, transfer: Transfer, data: Data, members: dict[str, NDArray[np.int64]]) -> list[Fold]:

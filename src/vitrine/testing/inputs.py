@@ -237,7 +237,7 @@ def image_examples(
 
 
 def _whole_examples(raw: NDArray[Any], binary: bool) -> Examples:
-    """One row without features per sample; its target is the sign of this number, or a value rising with it."""
+    """One row without features per sample; its target is the sign of this number, or rises with it."""
     n = len(raw)
     return Examples(
         makes="vectors",
