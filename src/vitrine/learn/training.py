@@ -6,6 +6,7 @@ import ctypes
 import logging
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from vitrine.learn.network_part import NetworkPart
     from vitrine.tasks import Progress
 
+SETTLED = 512
+"""training samples from which means and spreads within a network are found after each epoch"""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """names of glibc's malloc.h"""
 
@@ -123,10 +126,17 @@ class BestWeights(Callback):
     """
 
     def __init__(
-        self, part: NetworkPart, progress: Progress, batches: Batches, unfinished: Unfinished
+        self,
+        part: NetworkPart,
+        progress: Progress,
+        batches: Batches,
+        unfinished: Unfinished,
+        some: Batches,
+        validated: bool,
     ) -> None:
         self._part, self._progress = part, progress
         self._batches, self._unfinished = batches, unfinished
+        self._some, self._validated = some, validated
         self._begun = time.monotonic()
         self._resumed: State | None = None
         self.best = float("inf")
@@ -174,9 +184,22 @@ class BestWeights(Callback):
         within = (batch_idx + 1) / max(len(self._batches), 1)
         self._progress(min((len(pl_module.losses) + 0.95 * within) / self._part.epochs, 1.0))
 
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Lightning's hook: what is validated is what will predict."""
+        assert isinstance(pl_module, Fit)
+        self._settle(pl_module)
+
+    def _settle(self, fit: Fit) -> None:
+        from vitrine.learn.networks.standardise import settle
+
+        moved = (fit.transfer_batch_to_device(self._some[i], fit.device, 0) for i in range(len(self._some)))
+        settle(fit.network, (partial(forward, fit.network, batch) for batch in moved))
+
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Lightning's hook, after the validation of the epoch."""
         assert isinstance(pl_module, Fit)
+        if not self._validated:
+            self._settle(pl_module)
         loss = pl_module.close_epoch()
         epoch = len(pl_module.losses)
         if loss < self.best:
@@ -264,7 +287,14 @@ def train_as(
     balance = part.balance if train.target_kind == "binary" else "none"
     batches = Batches(train, part.batch, seed, rank, balance, getattr(part, "augment", "none"))
     hold = None if validation is None else loader(Batches(validation, part.batch, None, rank))
-    keep = BestWeights(part, progress, batches, keep_state if rank.index == 0 else Unfinished(None, identity))
+    keep = BestWeights(
+        part,
+        progress,
+        batches,
+        keep_state if rank.index == 0 else Unfinished(None, identity),
+        Batches(_some_of(train), part.batch, None),
+        validated=hold is not None,
+    )
     state = keep_state.load()
     if state is not None:
         keep.resume(state, fit)
@@ -286,6 +316,12 @@ def train_as(
         "losses": [[round(a, 6), round(b, 6)] for a, b in fit.losses],
     }
     return facts | ({"resumed_at": keep.resumed_at} if keep.resumed_at else {})
+
+
+def _some_of(train: Examples) -> Examples:
+    """Training samples from which means and spreads within a network are found, without their order."""
+    chosen = np.random.default_rng(0).permutation(len(train))[:SETTLED]
+    return train.select(chosen)
 
 
 def _trainer(epochs: int, keep: BestWeights, rank: Rank) -> lightning.Trainer:

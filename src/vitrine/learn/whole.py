@@ -37,6 +37,9 @@ class MessagePassing(NetworkPart):
         "spacing",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="share of neurons left out in training")
+    standardise: bool = Field(
+        True, description="bring what is read out to mean 0 and spread 1 over samples; off as published"
+    )
     batch: int = Field(16, ge=1, description="graphs in a step")
     learning_rate: float = Field(1e-3, gt=0, description="of Adam")
 
@@ -52,7 +55,14 @@ class MessagePassing(NetworkPart):
         from vitrine.learn.networks.message_passing import MessagePassingNetwork
 
         return MessagePassingNetwork(
-            n_features, n_node_features, self.radial, self.hidden, self.depth, self.heads, self.dropout
+            n_features,
+            n_node_features,
+            self.radial,
+            self.hidden,
+            self.depth,
+            self.heads,
+            self.dropout,
+            self.standardise,
         )
 
     def inputs_of(self, examples: Examples) -> dict[str, int]:

@@ -13,6 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from vitrine.learn.networks.standardise import Standardise
+
 COLOURS = ((1.0, 1.0, 1.0), (0.8, 0.1, 0.1), (0.1, 0.2, 0.8))
 """red, green and blue of a pixel's class: white for the background, red for A, blue for B"""
 
@@ -95,7 +97,8 @@ class PaperNetwork(ImageNetwork):
 class PooledNetwork(ImageNetwork):
     """A small network whose activations are pooled, on images of a periodic box or of a window.
 
-    Blocks of a convolution, group normalisation (which knows no batch) and ReLU. The first has a kernel of 5
+    Blocks of a convolution, batch normalisation and ReLU. Normalising each image by itself would take away
+    what differs between images. The first has a kernel of 5
     and stride 2, the others a kernel of 3 and a pooling by 2 after it, but for the last, whose activations
     are averaged.
 
@@ -114,13 +117,14 @@ class PooledNetwork(ImageNetwork):
             size, stride = (5, 2) if number == 0 else (3, 1)
             layers += [
                 nn.Conv2d(here, there, size, stride, size // 2, padding_mode=around, bias=False),
-                nn.GroupNorm(_groups(there), there),
+                Standardise(there, eps=1e-5),
                 nn.ReLU(inplace=True),
             ]
             if 0 < number < len(widths) - 1:
                 layers.append(nn.MaxPool2d(2))
         self.layers = nn.Sequential(*layers)
         self.dense = nn.Sequential(
+            Standardise(widths[-1] + n_features),
             nn.Linear(widths[-1] + n_features, widths[-1]),
             nn.ReLU(),
             nn.Dropout(dropout),
@@ -131,8 +135,3 @@ class PooledNetwork(ImageNetwork):
         """See the base class."""
         out: Tensor = self.dense(self._joined(activations.mean((2, 3)), features)).squeeze(-1)
         return out
-
-
-def _groups(channels: int) -> int:
-    """About eight channels in a group."""
-    return max(count for count in range(1, max(channels // 8, 1) + 1) if channels % count == 0)

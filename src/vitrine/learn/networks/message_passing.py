@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vitrine.learn.batches import WholeGraphs
+from vitrine.learn.networks.standardise import Standardise
 
 
 class MessagePassingNetwork(nn.Module):
@@ -45,6 +46,7 @@ class MessagePassingNetwork(nn.Module):
         depth: int,
         heads: int,
         dropout: float,
+        standardise: bool = True,
     ) -> None:
         super().__init__()
         self.depth, self.dropout = depth, dropout
@@ -57,6 +59,7 @@ class MessagePassingNetwork(nn.Module):
         self.score = nn.Linear(hidden, hidden, bias=False)
         self.heads = nn.Linear(hidden, heads, bias=False)
         self.readout = nn.Sequential(
+            Standardise((heads + 1) * hidden + n_features) if standardise else nn.Identity(),
             nn.Linear((heads + 1) * hidden + n_features, hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
