@@ -109,7 +109,9 @@ def _check_row(line: str, columns: list[Column], declared: bool, where: str) -> 
         raise DataError(f"{where}: expected an atom in {len(columns)} columns, got {line.strip()[:60]!r}")
     for word, (name, kind) in zip(words, columns, strict=False):
         if name == "symbols" and word.capitalize() not in atomic_numbers:
-            hint = "; A and B of a Lennard-Jones mixture are written as Ni and P" if word in ("A", "B") else ""
+            hint = (
+                "; A and B of a Lennard-Jones mixture are written as Ni and P" if word in ("A", "B") else ""
+            )
             raise DataError(f"{where}: {word[:20]!r} is no chemical symbol{hint}")
         try:
             if kind == "R" or name == "positions":

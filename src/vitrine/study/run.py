@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -100,10 +100,8 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
     start_folder(out)
     log = Log(None if log is None else log.console, out / "log.txt")
     log(f"vitrine {vitrine.__version__}: {study.study}, scale {study.scale}")
-    sources = [study.source_of(track) for track in study.tracks]
-    for source in [*sources, study.unseen]:  # all of them at once, the unseen one while the rest goes on
-        if source is not None:
-            campaign.submit(source_tasks(source))
+    for source in _sources(study):  # all of them at once, the last ones while the rest goes on
+        campaign.submit(source_tasks(source))
     work = _prepare(study, campaign, log)
     _cross_validate(study, work, campaign, log)
     _vary(study, work, campaign, log)
@@ -126,6 +124,19 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
         write_search(out, work.searched)
     log(_reused(campaign.outcomes))
     return result
+
+
+def _sources(study: Study) -> Iterator[Any]:
+    """Every source of a study, those of its tracks first."""
+    yield from (study.source_of(track) for track in study.tracks)
+    if study.transfer is not None:
+        for name, changes in study.transfer.sets.items():
+            yield study.changed(study.source, changes, f"transfer.sets.{name}")
+    for series in study.series:
+        for name, changes in series.sources.items():
+            yield study.changed(study.source, changes, f"series.sources.{name}")
+    if study.unseen is not None:
+        yield study.unseen
 
 
 def _write_models(study: Study, work: Work, out: Path, result: Result) -> None:

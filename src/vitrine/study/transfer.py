@@ -88,8 +88,6 @@ def _gathered(
         name: study.changed(study.source, changes, f"transfer.sets.{name}")
         for name, changes in transfer.sets.items()
     }
-    for source in sources.values():
-        campaign.submit(source_tasks(source))
     found: dict[str, Samples] = {}
     for name, source in sources.items():
         found[name] = source.samples(campaign.compute(source_tasks(source)))
