@@ -93,7 +93,7 @@ def check_command(line: str) -> str:
     """
     words = words_of(line)
     if PLACEHOLDER.search(line):
-        path = [word for word in words[:2] if re.fullmatch(r"[a-z][a-z-]*", word)]
+        path = [word for word in words[:2] if re.fullmatch(r"[a-z][a-z0-9-]*", word)]
         known = known_flags(path)
         for flag in flags_of(words):
             assert flag in known, f"{line}: no flag {flag}"

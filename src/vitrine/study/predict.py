@@ -207,7 +207,12 @@ class _Request:
         self._second = getattr(self.representation, "features", "cheap") != "cheap"
 
     def prepared(self, atoms: Atoms, where: str) -> Atoms:
-        """With the fields that the representation needs, relaxed if that was asked for."""
+        """With the fields that the representation needs, relaxed if that was asked for.
+
+        Raises
+        ------
+        DataError: the model looks at the energy of a minimum, which nobody knows.
+        """
         self.slope = None
         if is_reduced(self.about):
             atoms, warnings, line = prepared(atoms, self.about, where, relax=self._relax)
