@@ -107,7 +107,8 @@ def test_a_grid_of_another_shape_is_told() -> None:
 def test_bonds_are_drawn_by_their_weight() -> None:
     panel = {
         "label": "p", "x": [0.0, 1.0], "y": [0.0, 0.0], "values": [0.0, 1.0], "marked": [0.0, 0.0],
-        "low": 0.0, "high": 1.0, "unit": "", "radii": [0.4, 0.3], "bonds": [[0, 0, 1, 0, 1.0], [0, 0, 0, 1, 0.0]],
+        "low": 0.0, "high": 1.0, "unit": "", "radii": [0.4, 0.3],
+        "bonds": [[0, 0, 1, 0, 1.0], [0, 0, 0, 1, 0.0]],
     }  # fmt: skip
     figure = SliceFigure("s", "S", "", "x", "y", [panel], 0.3)
     drawing = draw_slices(figure)
