@@ -2,7 +2,8 @@
 
 Attention sums to one over the bonds of a graph; *relative* attention is its multiple of the even share,
 so that 1 means nothing special. The three structural metrics that attention suggested in
-Swanson et al. 2020 (arXiv:1909.04648) are also computed with the attended bonds alone.
+Swanson et al. 2020 (arXiv:1909.04648) are also computed with the attended bonds alone: those with most
+attention, since above a fixed one (theirs is 0.0025) lie none or all, depending on the number of bonds.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ class BondAttention(ExplanationPart):
     """Attention by kind and length of bond, on configurations, and beside local order."""
 
     kind: Literal["bond-attention"] = "bond-attention"
-    threshold: float = Field(
-        0.0025,
+    share: float = Field(
+        0.25,
         gt=0,
         lt=1,
-        description="fraction of a graph's attention from which a bond counts in the weighted metrics",
+        description="fraction of the bonds, those with most attention, of the weighted metrics",
     )
     longest: float = Field(3.0, gt=0, description="σ, longest bond in the figure")
     species: tuple[str, ...] = Field(("Ni", "P"), min_length=2, description="symbols of A and B particles")
@@ -88,7 +89,7 @@ class BondAttention(ExplanationPart):
                 numbers.setdefault(("spearman", f"attention with {what}"), []).append(
                     spearman(received, values)
                 )
-            counts = metrics_of(len(kinds), kinds, edges, keep=own > self.threshold)
+            counts = metrics_of(len(kinds), kinds, edges, keep=own > np.quantile(own, 1 - self.share))
             weighted.append(np.array(counts) / len(kinds))
             phase = str(atoms.info.get("phase", "sample"))
             if phase not in drawn:

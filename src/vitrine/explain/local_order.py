@@ -15,7 +15,7 @@ NEIGHBOURS = 6
 def local_order(plane: Plane, kinds: np.ndarray, energy: Float | None) -> dict[str, Float]:
     """Name -> (n,) a number per particle.
 
-    ``hexatic order``: |psi_6| of six nearest neighbours; ``coordination defect``: how far the number of
+    ``hexatic order``: abs(psi_6) of six nearest neighbours; ``coordination defect``: how far the number of
     Voronoi neighbours is from 6; ``unlike neighbours``: the share of Voronoi neighbours of the other kind;
     ``energy``: of the particle, if it is known.
     """

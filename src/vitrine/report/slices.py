@@ -34,7 +34,7 @@ def draw_slices(figure: SliceFigure) -> Figure:
     columns = min(count, 3)
     rows = -(-count // columns)
     side = {1: 4.6, 2: 4.0, 3: 3.3}[columns]
-    drawing = Figure(figsize=(side * columns, (side + 0.5) * rows + 0.2), layout="constrained")
+    drawing = Figure(figsize=(side * columns, (side + 0.7) * rows + 0.2), layout="constrained")
     grid = drawing.subplots(rows, columns, squeeze=False)
     for axes, panel in zip(grid.flat, figure.panels, strict=False):
         x, y, values, marked = (floats(panel[name]) for name in ("x", "y", "values", "marked"))

@@ -21,7 +21,7 @@ _WORDS = {"nearest": "nearest", "voronoi": "Voronoi"}
 
 
 class BondOrder(Part):
-    """Means of |psi6| over all particles and over each species, and |<psi6>| of the whole.
+    """Means of abs(psi6) over all particles and over each species, and the abs of its mean over the whole.
 
     The first tell of local six-fold order, the last whether it points one way through the sample;
     see :func:`psi6`.
@@ -40,7 +40,7 @@ class BondOrder(Part):
     takes: ClassVar[str] = "atoms"
     makes: ClassVar[str] = "vectors"
     version: ClassVar[int] = 1
-    summary: ClassVar[str] = "hexatic order |psi6|: mean, by species, and of the whole configuration"
+    summary: ClassVar[str] = "hexatic order abs(psi6): mean, by species, and of the whole configuration"
 
     _distinct = field_validator("species", "neighbours")(distinct)
 
@@ -81,7 +81,7 @@ class BondOrder(Part):
 def psi6(plane: Plane, k: int | None = 6) -> NDArray[np.complex128]:
     """Hexatic order of each particle: the mean of exp(6 i theta) over its neighbours.
 
-    theta is the angle of a bond to the x axis. |psi6| is 1 in a triangular lattice and 0.37 on average
+    theta is the angle of a bond to the x axis. Its size is 1 in a triangular lattice and 0.37 on average
     for six bonds at random angles. Neighbours count alike (freud: ``Hexatic(k=6, weighted=False)``).
     Halperin & Nelson, doi:10.1103/PhysRevLett.41.121.
 

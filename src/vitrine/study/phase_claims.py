@@ -11,6 +11,8 @@ from vitrine.study.series import TRACK as SERIES
 SWANSON = "Swanson et al. 2020, abstract"
 PERFECT = 0.98
 NETWORKS = ("cnn_paper", "mpnn")
+CONVOLUTIONS = ("cnn_paper", "cnn_pooled")
+"""The published one learns nothing from a few hundred pictures; better than that is no merit."""
 THERMAL, MATCHED = "thermal", "inherent_matched"
 
 
@@ -84,21 +86,25 @@ def networks_tell_phases_at_equal_energy(evidence: Evidence) -> Claim:
 
 @needs(*NETWORKS)
 def message_passing_beats_convolution(evidence: Evidence) -> Claim:
-    """The paired difference of the two networks, on each track."""
+    """The paired difference to each convolutional network, on each track."""
     tracks = dict.fromkeys(row.track for row in evidence.rows if row.track != SERIES)
     found = {}
-    for track in tracks:
-        for row in _rows(evidence, track=track, model="cnn_paper", metric="roc_auc"):
-            if row.where.get("difference") == f"{evidence.main} minus this model":
-                found[track] = row
+    for model in CONVOLUTIONS:
+        for track in tracks:
+            for row in _rows(evidence, track=track, model=model, metric="roc_auc"):
+                if row.where.get("difference") == f"{evidence.main} minus this model":
+                    found[model, track] = row
+    judged = [row for (_, track), row in found.items() if track == MATCHED]
     return Claim(
         claim="Message passing is better than the convolutional network",
         source=SWANSON,
         ours="AUC of message passing minus CNN: "
-        + ", ".join(_said(row, track.replace("_", " ")) for track, row in found.items()),
-        holds=_both(_above([found.get(MATCHED)], 0.0), _above([_auc(evidence, MATCHED, evidence.main)], 0.5)),
-        note="Judged on inherent structures of equal energy, where message passing must be above chance too; "
-        "on thermal ones both may be perfect.",
+        + ", ".join(
+            _said(row, f"{model}, {track}".replace("_", " ")) for (model, track), row in found.items()
+        ),
+        holds=_both(_above(judged or [None], 0.0), _above([_auc(evidence, MATCHED, evidence.main)], 0.5)),
+        note="Judged on inherent structures of equal energy, against every convolutional network; message "
+        "passing must be above chance too; on thermal ones both may be perfect.",
     )
 
 
