@@ -12,6 +12,7 @@ from vitrine.study.spec import (
     SCALES,
     DataCurve,
     Evaluation,
+    Matrix,
     Published,
     Search,
     Seeds,
@@ -32,6 +33,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "search": Search,
     "data_curve": DataCurve,
     "transfer": Transfer,
+    "matrix": Matrix,
     "series": Series,
 }
 
@@ -42,7 +44,11 @@ def study_schema() -> dict[str, Any]:
     definitions["track"] = _track()
     for name, model in _SECTIONS.items():
         definitions[name] = _inline(model, definitions)
-    definitions["transfer"]["properties"]["split"] |= {"$ref": "#/$defs/split"}
+    parts = definitions["transfer"]["properties"]
+    parts["split"] |= {"$ref": "#/$defs/split"}
+    parts["published"] |= {"anyOf": [{"$ref": "#/$defs/matrix"}, _NULL]}
+    for name in ("Matrix", "Part"):  # pydantic's own definitions of what stands there under other names
+        definitions.pop(name, None)
     properties = _properties()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
