@@ -1,0 +1,1 @@
+"""Discrete dislocation dynamics in a rectangle: geometry, engine, trajectories, campaign."""
