@@ -415,6 +415,13 @@ def load_arrays(path: Path, what: str = "arrays") -> dict[str, Any]:
         raise DataError(f"{path} holds no {what}: {error or type(error).__name__}") from error
 
 
+def save_arrays(path: Path, **arrays: NDArray[Any] | float) -> None:
+    """Write an .npz file, complete or not at all."""
+    temporary = path.with_name(f"{path.stem}.part.npz")
+    np.savez(temporary, **arrays)  # type: ignore[arg-type]
+    temporary.replace(path)
+
+
 def _check_head(member: Any, size: int) -> None:
     version = np.lib.format.read_magic(member)
     reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vitrine.errors import DataError
-from vitrine.samples import Float, Int, load_arrays
+from vitrine.samples import load_arrays
 
 TRAJECTORY, CURVE = "trajectory.npz", "curve.npz"
 STATES = ("thermal", "inherent", "rethermalised")
@@ -55,10 +55,3 @@ def _checked(path: Path, data: dict[str, Any], states: Sequence[str], counted: s
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} holds no trajectory: {error}") from error
     return data
-
-
-def save_arrays(path: Path, **arrays: Float | Int | float) -> None:
-    """Write an .npz file, complete or not at all."""
-    temporary = path.with_name(f"{path.stem}.part.npz")
-    np.savez(temporary, **arrays)  # type: ignore[arg-type]
-    temporary.replace(path)

@@ -25,8 +25,8 @@ from vitrine.physics.lennard_jones import (
     wrap,
     write_data,
 )
-from vitrine.physics.lj_files import CURVE, TRAJECTORY, read_trajectory, save_arrays
-from vitrine.samples import Float, load_arrays
+from vitrine.physics.lj_files import CURVE, TRAJECTORY, read_trajectory
+from vitrine.samples import Float, load_arrays, save_arrays
 
 PIECE = 400_000_000
 """Steps times particles between two restart files."""

@@ -25,6 +25,7 @@ SOURCES = {
     "lennard-jones-2d": "vitrine.simulate.lennard_jones:LennardJones2D",
     "released-liquids": "vitrine.simulate.released_liquids:ReleasedLiquids",
     "emt-alloys": "vitrine.simulate.emt_alloys:EmtAlloys",
+    "dislocations": "vitrine.simulate.dislocations.source:DislocationDynamics",
     "table": "vitrine.simulate.table:Table",
     "configurations": "vitrine.simulate.configurations:Configurations",
 }

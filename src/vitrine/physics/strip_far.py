@@ -1,0 +1,228 @@
+"""The sum of :func:`vitrine.physics.strip_kernels.add_rows` in a time that grows as the number of dislocations.
+
+A fast multipole method (Greengard & Rokhlin 1987, doi:10.1016/0021-9991(87)90140-9) on a uniform tree of
+boxes, :mod:`vitrine.physics.strip_tree`; neighbouring boxes are summed one by one. Units: nm, MPa.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from vitrine.physics.strip_kernels import EXACT, FAST, add_rows
+from vitrine.physics.strip_tree import (
+    ORDER, Grid, add_distant, add_series, child_series, leaf_moments, parent_moments, sort_by_box,
+)  # fmt: skip
+
+WORTH_FROM = 90_000
+"""Sources times targets from which the boxes are quicker than the direct sum (300 dislocations)."""
+
+VECTOR = 8
+"""Neighbours are filled up to a multiple of this."""
+
+DEEPEST = 6
+"""Levels below the coarsest at most."""
+
+PAIR, BOX, POINT = 0.8, 4500.0, 30.0
+"""Nanoseconds of a pair of neighbours, of a box of targets and of a source or target, for the choice of depth."""
+
+
+@njit(**FAST)
+def near_direct(er, ei, x, near, n, g, core):
+    """Direct rows of the first n ``near`` (5, at least n) at one target: theta."""
+    tr = 0.0
+    ti = 0.0
+    g2 = 8 * g * g
+    for j in range(n):
+        dr = er * near[0, j] - ei * near[1, j] - 1.0  # E / E0 - 1
+        di = er * near[1, j] + ei * near[0, j]
+        inverse = 1.0 / (dr * dr + di * di + core)
+        vr = dr * inverse
+        vi = -di * inverse
+        h = g2 * (x - near[2, j])
+        ur = vr + vr * vr - vi * vi
+        ui = vi + 2 * vr * vi
+        a2 = 2 * g * near[3, j]
+        tr += a2 * (1 + 2 * vr) - h * (near[3, j] * ur - near[4, j] * ui)
+        ti += 2 * a2 * vi - h * (near[3, j] * ui + near[4, j] * ur)
+    return tr, ti
+
+
+@njit(**FAST)
+def near_image(er, ei, x, near, n, g):
+    """Half-plane images in the side x = 0 of the first n ``near`` (5, at least n) at one target: theta."""
+    tr = 0.0
+    ti = 0.0
+    g2 = 8 * g * g
+    g3 = 32 * g * g * g * x
+    for j in range(n):
+        dr = er * near[0, j] + ei * near[1, j] - 1.0  # E conj(E0) - 1
+        di = ei * near[0, j] - er * near[1, j]
+        inverse = 1.0 / (dr * dr + di * di)
+        vr = dr * inverse
+        vi = -di * inverse
+        ur = vr + vr * vr - vi * vi
+        ui = vi + 2 * vr * vi
+        pr = 1 + 2 * vr
+        pi = 2 * vi
+        cr = ur * pr - ui * pi
+        ci = ur * pi + ui * pr
+        a2 = 2 * g * near[3, j]
+        pa = g2 * (x + near[2, j]) * near[3, j]
+        pb = g2 * (x - near[2, j]) * near[4, j]
+        ea = g3 * near[2, j] * near[3, j]
+        eb = g3 * near[2, j] * near[4, j]
+        tr += -a2 * pr + pa * ur - pb * ui - ea * cr - eb * ci
+        ti += -a2 * pi + pa * ui + pb * ur - ea * ci + eb * cr
+    return tr, ti
+
+
+@njit(**EXACT)
+def near_sources(x, y, a, b, order, w, height):
+    """(11, n) in ``order``: 1 / E0 re and im, x, a, b; E0 re and im, x, a, b as their side sees them; y.
+
+    E = exp(pi z / height). Sources of the right side are turned by pi about (w / 2, 0), but for exp(f w).
+    """
+    n = len(x)
+    f = math.pi / height
+    found = np.empty((11, n))
+    for t in range(n):
+        j = order[t]
+        m = math.exp(f * x[j])
+        c = math.cos(f * y[j])
+        s = math.sin(f * y[j])
+        found[0, t], found[1, t], found[2, t], found[3, t], found[4, t] = c / m, -s / m, x[j], a[j], b[j]
+        if x[j] <= 0.5 * w:
+            found[5, t], found[6, t], found[7, t], found[8, t], found[9, t] = m * c, m * s, x[j], a[j], b[j]
+        else:
+            found[5, t], found[6, t], found[7, t] = c / m, -s / m, w - x[j]
+            found[8, t], found[9, t] = -a[j], -b[j]
+        found[10, t] = y[j]
+    return found
+
+
+@njit(**EXACT)
+def gather(sources, start, columns, low, high, end, rows, near):
+    """Copy the ``sources`` (5, n) of boxes into ``near`` (5, at least as many): their number.
+
+    Rows low <= row < high of these ``columns``, then mirrors (conjugates) of row ``end`` if not negative.
+    Nothing, but finite, fills up to whole vectors.
+    """
+    n = 0
+    for column in range(columns[0], columns[1]):
+        first, last = start[column * rows + low], start[column * rows + high]
+        near[:, n : n + last - first] = sources[:, first:last]
+        n += last - first
+    if end >= 0:
+        for column in range(columns[0], columns[1]):
+            first, last = start[column * rows + end], start[column * rows + end + 1]
+            near[:, n : n + last - first] = sources[:, first:last]
+            for k in range(n, n + last - first):
+                near[1, k] = -near[1, k]
+                near[4, k] = -near[4, k]
+            n += last - first
+    while n % VECTOR:
+        near[:, n] = 0.0
+        n += 1
+    return n
+
+
+@njit(**EXACT)
+def add_near(sources, start, x, y, order, place, grid, core, same, theta):
+    """Add to ``theta`` of the targets ``x``, ``y`` all poles in neighbouring boxes, one by one.
+
+    ``sources`` are those of :func:`near_sources` and start at ``start`` in each box; ``order`` are the
+    targets by box, which start at ``place``.
+    """
+    w, rows = grid.w, grid.rows
+    g = 0.5 * math.pi / grid.height
+    soft = (2 * g * core) ** 2 + 1e-26
+    ew2 = math.exp(4 * g * w)
+    size = 2 * sources.shape[1] + VECTOR
+    direct, image = np.empty((5, size)), np.empty((5, size))
+    for box in range(grid.columns * rows):
+        if place[box] == place[box + 1]:
+            continue
+        column, row = box // rows, box % rows
+        low, high = max(row - 1, 0), min(row + 2, rows)
+        end = row if row == 0 or row == rows - 1 else -1
+        left, right = max(column - 1, 0), min(column + 2, grid.columns)
+        n = gather(sources[:5], start, (left, right), low, high, end, rows, direct)
+        beside = column == 0 or column == grid.columns - 1
+        images = (
+            gather(sources[5:10], start, (column, column + 1), low, high, end, rows, image) if beside else 0
+        )
+        own = start[box] - start[column * rows + low] - place[box]
+        if column > 0:
+            own += start[left * rows + high] - start[left * rows + low]
+        for t in range(place[box], place[box + 1]):
+            i = order[t]
+            m = math.exp(2 * g * x[i])
+            c = math.cos(2 * g * y[i])
+            s = math.sin(2 * g * y[i])
+            a = b = 0.0
+            if same:  # feels its mirror and images, not itself
+                a, b = direct[3, own + t], direct[4, own + t]
+                direct[3, own + t] = direct[4, own + t] = 0.0
+            tr, ti = near_direct(m * c, m * s, x[i], direct, n, g, soft)
+            if same:
+                direct[3, own + t], direct[4, own + t] = a, b
+            er, ei, xi = (m * c, m * s, x[i]) if column == 0 else (ew2 * c / m, -ew2 * s / m, w - x[i])
+            p, q = near_image(er, ei, xi, image, images, g)
+            theta[i] += complex(tr + p, ti + q)
+
+
+@njit(**EXACT)
+def coarsest(w, height):
+    """The level without parents: boxes about as wide as high, two columns at least (and so two sides)."""
+    columns = 2 * max(1, int(w / height + 0.5))
+    rows = max(2, int(columns * height / w + 0.5))
+    if abs(columns * height / (w * rows) - 1) > 0.12:
+        columns *= 2
+        rows = int(columns * height / w + 0.5)
+    return Grid(w, height, columns, rows)
+
+
+@njit(**EXACT)
+def finer(grid, levels):
+    """The grid so many levels down."""
+    return Grid(grid.w, grid.height, grid.columns << levels, grid.rows << levels)
+
+
+@njit(**EXACT)
+def add_by_boxes(x, y, a, b, xt, yt, w, height, core, same, depth, theta):
+    """:func:`add_rows_far` with ``depth`` levels of boxes below the coarsest."""
+    top = coarsest(w, height)
+    leaf = finer(top, depth)
+    order, start = sort_by_box(x, y, leaf)
+    wanted_order, place = (order, start) if same else sort_by_box(xt, yt, leaf)
+    base = np.zeros(depth + 2, np.int64)  # first box of each level
+    for d in range(depth + 1):
+        base[d + 1] = base[d] + ((top.columns * top.rows) << (2 * d))
+    filled = np.zeros(base[-1], np.int64)
+    wanted = np.zeros(base[-1], np.int64)
+    filled[base[depth] :] = start[1:] - start[:-1]
+    wanted[base[depth] :] = place[1:] - place[:-1]
+    moments = np.empty((2 * base[-1], 4, ORDER))
+    series = np.zeros((base[-1], 4, ORDER))
+    sources = near_sources(x, y, a, b, order, w, height)
+    leaf_moments(sources[2], sources[10], sources[3], sources[4], start, leaf, moments[2 * base[depth] :])
+    for d in range(depth, 0, -1):
+        grid = finer(top, d)
+        for box in range(base[d + 1] - base[d]):
+            parent = base[d - 1] + (box // grid.rows // 2) * (grid.rows // 2) + box % grid.rows // 2
+            filled[parent] += filled[base[d] + box]
+            wanted[parent] += wanted[base[d] + box]
+        inner = moments[2 * base[d] : 2 * base[d + 1]]
+        parent_moments(inner, filled[base[d] : base[d + 1]], grid, moments[2 * base[d - 1] : 2 * base[d]])
+    for d in range(depth + 1):
+        grid = finer(top, d)
+        here = slice(base[d], base[d + 1])
+        if d > 0:
+            child_series(series[base[d - 1] : base[d]], wanted[here], grid, series[here])
+        inner = moments[2 * base[d] : 2 * base[d + 1]]
+        add_distant(inner, filled[here], wanted[here], grid, d == 0, series[here])
+    add_series(xt, yt, wanted_order, place, leaf, series[base[depth] :], theta)
+    add_near(sources, start, xt, yt, wanted_order, place, leaf, core, same, theta)

@@ -1,0 +1,370 @@
+"""Moments and Taylor series on a tree of boxes, for :mod:`vitrine.physics.strip_far`.
+
+With C1(zeta) = g coth(g zeta), g = pi / (2 height), C2 = -C1' and C3 = C1'' / 2, the sum is
+
+    theta(z) = F0(z) + x F1(z),   F0 and F1 = sums of C1 and its derivatives at the poles,
+
+so two analytic functions carry everything, and as C1 is periodic no box sees an end of the strip. Poles are
+the dislocations z0, their mirrors conj z0, and the images 2 s - conj z0 of both, s = 0 or width the nearer
+side. With gamma = a + i b and X0 = x0 - s a dislocation adds
+
+    direct:  F0 = 2 a C1 + 2 x0 gamma C2                         F1 = -2 gamma C2
+    image:   F0 = -2 a C1 + 2 X0 conj(gamma) C2 - s F1           F1 = 2 gamma C2 - 8 X0 conj(gamma) C3
+
+and a mirror the conjugate of that at conj z. The boxes therefore fill 2 columns columns (images left and
+right of the strip) and 2 rows rows (mirrors, periodic), of which only columns x rows hold moments of their
+own. Moments are sums of delta^k / k! and coefficients of series are multiplied by l!, so that they meet in
+d[k + l], d[n] = (-1)^n times the n-th derivative of C1 between two centres. Both are kept as (4, ORDER):
+F0 re, F0 im, F1 re, F1 im. Units: nm, MPa; nothing is scaled, 1e4^32 and 64! are small for a double.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from vitrine.physics.strip_kernels import EXACT, FAST
+
+ORDER = 32
+"""Terms of moments and series, whole vector registers; boxes farther apart meet in 24 or 16 of them."""
+
+ACCURACY = 3e-9
+"""What the first term left out of a box's series may be of its field: 1e-6 MPa with 10,000 in 1 x 4 um."""
+
+
+class Grid(NamedTuple):
+    """Boxes of one level over the strip; a box is ``column * rows + row``."""
+
+    w: float
+    height: float
+    columns: int
+    rows: int
+
+
+@njit(**EXACT)
+def box_of(x, y, grid):
+    """The box of a place; columns left and right of the middle have their images in their own side."""
+    half = grid.columns // 2
+    column = min(max(int(x * grid.columns / grid.w), 0), grid.columns - 1)
+    column = min(column, half - 1) if x <= 0.5 * grid.w else max(column, half)
+    return column * grid.rows + min(max(int(y * grid.rows / grid.height), 0), grid.rows - 1)
+
+
+@njit(**EXACT)
+def sort_by_box(x, y, grid):
+    """Order of the places by box (n,), and where each box starts in it (boxes + 1,)."""
+    n = len(x)
+    box = np.empty(n, np.int64)
+    start = np.zeros(grid.columns * grid.rows + 1, np.int64)
+    for j in range(n):
+        box[j] = box_of(x[j], y[j], grid)
+        start[box[j] + 1] += 1
+    for k in range(1, len(start)):
+        start[k] += start[k - 1]
+    following = start.copy()
+    order = np.empty(n, np.int64)
+    for j in range(n):
+        order[following[box[j]]] = j
+        following[box[j]] += 1
+    return order, start
+
+
+@njit(**EXACT)
+def derivatives(zeta, g, found):
+    """Fill ``found`` (2, 2 * ORDER): re and im of (-1)^n times the n-th derivative of C1 at ``zeta``."""
+    t = np.empty(2 * ORDER - 1, np.complex128)
+    v = 1.0 / (np.exp(2 * g * zeta) - 1.0)
+    t[0] = g * (1 + 2 * v)
+    t[1] = -4 * g * g * v * (1 + v)
+    for m in range(1, 2 * ORDER - 2):  # C1' = g^2 - C1^2, order by order
+        total = 0j if m % 2 else 0.5 * t[m // 2] * t[m // 2]
+        for i in range((m + 1) // 2):
+            total += t[i] * t[m - i]
+        t[m + 1] = -2 * total / (m + 1)
+    factor = 1.0
+    for m in range(2 * ORDER - 1):
+        found[0, m] = factor * t[m].real
+        found[1, m] = factor * t[m].imag
+        factor *= -(m + 1)
+
+
+@njit(**EXACT)
+def derivative_table(reach_x, reach_y, grid):
+    """(2 reach_x + 1, 2 reach_y + 1, 2, 2 * ORDER): :func:`derivatives` between boxes so many apart."""
+    g = 0.5 * np.pi / grid.height
+    table = np.zeros((2 * reach_x + 1, 2 * reach_y + 1, 2, 2 * ORDER))
+    for i in range(reach_x + 1):
+        for j in range(reach_y + 1):
+            if i < 2 and j < 2:  # neighbours
+                continue
+            one = table[reach_x + i, reach_y + j]
+            derivatives(complex(i * grid.w / grid.columns, j * grid.height / grid.rows), g, one)
+            sign = -1.0  # C1 is odd
+            for n in range(2 * ORDER - 1):
+                re, im = one[0, n], one[1, n]
+                table[reach_x - i, reach_y - j, 0, n] = sign * re
+                table[reach_x - i, reach_y - j, 1, n] = sign * im
+                table[reach_x - i, reach_y + j, 0, n] = sign * re
+                table[reach_x - i, reach_y + j, 1, n] = -sign * im
+                table[reach_x + i, reach_y - j, 0, n] = re
+                table[reach_x + i, reach_y - j, 1, n] = -im
+                one[0, n] = re
+                one[1, n] = im
+                sign = -sign
+    return table
+
+
+def translator(terms):  # type: ignore[no-untyped-def]
+    """:func:`translate` with so many terms, known to the compiler: loops come out as vectors. Four k at once."""
+
+    @njit(**FAST)
+    def translate(source, s, table, i, j, sign, target, t):
+        for k in range(0, terms, 4):
+            a0, a1, a2, a3 = source[s, 0, k], source[s, 0, k + 1], source[s, 0, k + 2], source[s, 0, k + 3]
+            b0, b1, b2, b3 = source[s, 1, k], source[s, 1, k + 1], source[s, 1, k + 2], source[s, 1, k + 3]
+            c0, c1, c2, c3 = source[s, 2, k], source[s, 2, k + 1], source[s, 2, k + 2], source[s, 2, k + 3]
+            d0, d1, d2, d3 = source[s, 3, k], source[s, 3, k + 1], source[s, 3, k + 2], source[s, 3, k + 3]
+            for m in range(terms):
+                r0, q0 = table[i, j, 0, k + m], table[i, j, 1, k + m]
+                r1, q1 = table[i, j, 0, k + m + 1], table[i, j, 1, k + m + 1]
+                r2, q2 = table[i, j, 0, k + m + 2], table[i, j, 1, k + m + 2]
+                r3, q3 = table[i, j, 0, k + m + 3], table[i, j, 1, k + m + 3]
+                target[t, 0, m] += (
+                    a0 * r0 + a1 * r1 + a2 * r2 + a3 * r3 - (b0 * q0 + b1 * q1 + b2 * q2 + b3 * q3)
+                )
+                target[t, 1, m] += sign * (
+                    a0 * q0 + a1 * q1 + a2 * q2 + a3 * q3 + (b0 * r0 + b1 * r1 + b2 * r2 + b3 * r3)
+                )
+                target[t, 2, m] += (
+                    c0 * r0 + c1 * r1 + c2 * r2 + c3 * r3 - (d0 * q0 + d1 * q1 + d2 * q2 + d3 * q3)
+                )
+                target[t, 3, m] += sign * (
+                    c0 * q0 + c1 * q1 + c2 * q2 + c3 * q3 + (d0 * r0 + d1 * r1 + d2 * r2 + d3 * r3)
+                )
+
+    return translate
+
+
+translate_16, translate_24, translate_32 = translator(16), translator(24), translator(32)
+
+
+@njit(**EXACT)
+def translate(source, s, table, i, j, terms, sign, target, t):
+    """Add to ``target[t, :, m]`` the sums over k of ``source[s, :, k] * table[i, j, :, k + m]``.
+
+    All complex in (re, im); the result is conjugated for ``sign`` -1.
+    """
+    if terms <= 16:
+        translate_16(source, s, table, i, j, sign, target, t)
+    elif terms <= 24:
+        translate_24(source, s, table, i, j, sign, target, t)
+    else:
+        translate_32(source, s, table, i, j, sign, target, t)
+
+
+@njit(**EXACT)
+def terms_needed(dx, dy, grid):
+    """Terms for two boxes so many columns and rows apart."""
+    hx, hy = grid.w / grid.columns, grid.height / grid.rows
+    radius = 0.5 * np.hypot(hx, hy)
+    return min(ORDER, np.log(ACCURACY) / np.log(radius / (np.hypot(dx * hx, dy * hy) - radius)))
+
+
+@njit(**FAST)
+def fill_powers(re, im, powers):
+    """Fill ``powers`` (2, ORDER) of a complex number; ``powers[:, 0]`` is there. Eight at once after the first."""
+    for k in range(1, 8):
+        powers[0, k] = powers[0, k - 1] * re - powers[1, k - 1] * im
+        powers[1, k] = powers[0, k - 1] * im + powers[1, k - 1] * re
+    re8 = powers[0, 7] * re - powers[1, 7] * im
+    im8 = powers[0, 7] * im + powers[1, 7] * re
+    for k in range(8, ORDER):
+        powers[0, k] = powers[0, k - 8] * re8 - powers[1, k - 8] * im8
+        powers[1, k] = powers[0, k - 8] * im8 + powers[1, k - 8] * re8
+
+
+@njit(**FAST)
+def leaf_sums(x, y, a, b, first, last, cx, cy, powers, sums):
+    """Fill ``sums`` (6, ORDER): a, gamma and x0 gamma times delta^k, re and im, of sources first <= j < last."""
+    sums[:] = 0.0
+    for j in range(first, last):
+        fill_powers(x[j] - cx, y[j] - cy, powers)
+        aj, bj, xj = a[j], b[j], x[j]
+        for k in range(ORDER):
+            re, im = powers[0, k], powers[1, k]
+            gr = aj * re - bj * im
+            gi = aj * im + bj * re
+            sums[0, k] += aj * re
+            sums[1, k] += aj * im
+            sums[2, k] += gr
+            sums[3, k] += gi
+            sums[4, k] += xj * gr
+            sums[5, k] += xj * gi
+
+
+@njit(**EXACT)
+def leaf_moments(x, y, a, b, start, grid, moments):
+    """Fill ``moments`` (2 boxes, 4, ORDER) of boxes of direct poles (even) and of their images (odd).
+
+    ``x``, ``y``, ``a``, ``b`` are sorted by box.
+    """
+    sums, powers = np.empty((6, ORDER)), np.zeros((2, ORDER))
+    powers[0, 0] = 1.0
+    for box in range(len(start) - 1):
+        if start[box] == start[box + 1]:
+            continue
+        cx = (box // grid.rows + 0.5) * grid.w / grid.columns
+        cy = (box % grid.rows + 0.5) * grid.height / grid.rows
+        leaf_sums(x, y, a, b, start[box], start[box + 1], cx, cy, powers, sums)
+        pole_moments(sums, 0.0 if 2 * cx < grid.w else grid.w, moments[2 * box], moments[2 * box + 1])
+
+
+@njit(**EXACT)
+def pole_moments(sums, side, direct, image):
+    """Fill moments (4, ORDER) of a box of poles and of their images from :func:`leaf_sums`.
+
+    C2 and C3 are derivatives of C1, so their moments move up one and two.
+    """
+    u1 = v1 = v2 = g1 = h1 = 0j
+    factor = 1.0
+    sign = 1.0
+    for k in range(ORDER):
+        a = factor * complex(sums[0, k], sums[1, k])
+        gamma = factor * complex(sums[2, k], sums[3, k])
+        h = factor * complex(sums[4, k], sums[5, k])
+        f0 = 2 * a + 2 * h1
+        f1 = -2 * g1
+        direct[0, k], direct[1, k], direct[2, k], direct[3, k] = f0.real, f0.imag, f1.real, f1.imag
+        f1 = 2 * u1 - 4 * v2
+        f0 = -2 * sign * a.conjugate() + 2 * v1 - side * f1
+        image[0, k], image[1, k], image[2, k], image[3, k] = f0.real, f0.imag, f1.real, f1.imag
+        g1 = gamma
+        h1 = h
+        v2 = v1
+        u1 = sign * (2 * a - gamma).conjugate()
+        v1 = sign * (h - side * gamma).conjugate()
+        sign = -sign
+        factor /= k + 1
+
+
+@njit(**EXACT)
+def shifts(grid):
+    """Weights of :func:`translate` that move a child's centre to its parent's, for the child's terms reversed.
+
+    (4 children, 3, 2, 2 * ORDER): moments of poles, moments of images, and a series from parent to child.
+    """
+    found = np.zeros((4, 3, 2, 2 * ORDER))
+    last = ORDER - 1
+    for child in range(4):
+        d = complex((child // 2 - 0.5) * grid.w / grid.columns, (child % 2 - 0.5) * grid.height / grid.rows)
+        for kind in range(3):
+            step = d if kind == 0 else -d.conjugate() if kind == 1 else -d
+            power = 1 + 0j
+            for i in range(ORDER):
+                at = last - i if kind == 2 else last + i
+                found[child, kind, 0, at] = power.real
+                found[child, kind, 1, at] = power.imag
+                power *= step / (i + 1)
+    return found
+
+
+@njit(**EXACT)
+def parent_moments(children, count, grid, moments):
+    """Fill ``moments`` (boxes / 2, 4, ORDER) of the parents from those of the children (2 boxes, 4, ORDER)."""
+    weights = shifts(grid)
+    turned = np.empty((1, 4, ORDER))
+    moments[:] = 0.0
+    for box in range(len(count)):
+        if count[box] == 0:
+            continue
+        column, row = box // grid.rows, box % grid.rows
+        parent = (column // 2) * (grid.rows // 2) + row // 2
+        for kind in range(2):
+            turned[0, :, :ORDER] = children[2 * box + kind, :, ORDER - 1 :: -1]
+            translate_32(
+                turned, 0, weights, 2 * (column % 2) + row % 2, kind, 1.0, moments, 2 * parent + kind
+            )
+
+
+@njit(**EXACT)
+def child_series(parents, count, grid, series):
+    """Add the parents' Taylor series (boxes / 4, 4, ORDER) to those of the children (boxes, 4, ORDER)."""
+    weights = shifts(grid)
+    turned = np.empty((1, 4, ORDER))
+    for box in range(len(count)):
+        if count[box] == 0:
+            continue
+        column, row = box // grid.rows, box % grid.rows
+        turned[0, :, :ORDER] = parents[(column // 2) * (grid.rows // 2) + row // 2, :, ORDER - 1 :: -1]
+        translate_32(turned, 0, weights, 2 * (column % 2) + row % 2, 2, 1.0, series, box)
+
+
+@njit(**EXACT)
+def add_distant(moments, filled, wanted, grid, top, series):
+    """Add to ``series`` (boxes, 4, ORDER) all boxes that are no neighbours and whose parents are, or all.
+
+    ``filled`` and ``wanted`` (boxes,) count sources and targets. ``top`` is the level without parents.
+    """
+    columns, rows = grid.columns, grid.rows
+    reach_x, reach_y = (columns + columns // 2 - 1, rows) if top else (3, 3)
+    table = derivative_table(reach_x, reach_y, grid)
+    terms = np.empty(table.shape[:2])
+    for i in range(len(terms)):
+        for j in range(terms.shape[1]):
+            terms[i, j] = terms_needed(i - reach_x, j - reach_y, grid)
+    for target in range(columns * rows):
+        if wanted[target] == 0:
+            continue
+        column, row = target // rows, target % rows
+        left, low = (-(columns // 2), row - rows) if top else (column - 2 - column % 2, row - 2 - row % 2)
+        across, along = (2 * columns, 2 * rows) if top else (6, 6)
+        for c in range(left, left + across):
+            image = c < 0 or c >= columns
+            source_column = c if not image else -1 - c if c < 0 else 2 * columns - 1 - c
+            for r in range(low, low + along):
+                if abs(c - column) < 2 and abs(r - row) < 2:
+                    continue
+                mirror = r < 0 or r >= rows
+                box = source_column * rows + (r if not mirror else -1 - r if r < 0 else 2 * rows - 1 - r)
+                if filled[box] == 0:
+                    continue
+                # a mirror: the conjugate of the field at conj z
+                i, j = column - c + reach_x, (r - row if mirror else row - r) + reach_y
+                sign = -1.0 if mirror else 1.0
+                translate(moments, 2 * box + image, table, i, j, terms[i, j], sign, series, target)
+
+
+@njit(**FAST)
+def value(terms, powers):
+    """F0 re, im, F1 re, im of a series with ``terms`` (4, ORDER)."""
+    s0 = s1 = s2 = s3 = 0.0
+    for m in range(ORDER):
+        re, im = powers[0, m], powers[1, m]
+        s0 += re * terms[0, m] - im * terms[1, m]
+        s1 += re * terms[1, m] + im * terms[0, m]
+        s2 += re * terms[2, m] - im * terms[3, m]
+        s3 += re * terms[3, m] + im * terms[2, m]
+    return s0, s1, s2, s3
+
+
+@njit(**EXACT)
+def add_series(x, y, order, start, grid, series, theta):
+    """Add to ``theta`` of targets the series (boxes, 4, ORDER) of their boxes; ``order`` is by box."""
+    terms, powers = np.empty((4, ORDER)), np.zeros((2, ORDER))
+    powers[0, 0] = 1.0
+    for box in range(len(start) - 1):
+        if start[box] == start[box + 1]:
+            continue
+        cx = (box // grid.rows + 0.5) * grid.w / grid.columns
+        cy = (box % grid.rows + 0.5) * grid.height / grid.rows
+        factor = 1.0
+        for m in range(ORDER):
+            terms[:, m] = factor * series[box, :, m]
+            factor /= -(m + 1)
+        for t in range(start[box], start[box + 1]):
+            i = order[t]
+            fill_powers(x[i] - cx, y[i] - cy, powers)
+            s0, s1, s2, s3 = value(terms, powers)
+            theta[i] += complex(s0 + x[i] * s2, s1 + x[i] * s3)

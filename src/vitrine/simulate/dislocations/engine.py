@@ -1,0 +1,286 @@
+"""The compiled engine: glide, obstacles, sources, annihilation, junctions, exits, in one loop over steps.
+
+Van der Giessen & Needleman, doi:10.1088/0965-0393/3/5/008, with the exact field of
+:mod:`vitrine.physics.strip` at every step. The driver in :mod:`vitrine.simulate.dislocations.trajectory`
+calls :func:`advance` for one piece of a leg of the loading after the other; where a piece ends depends on the
+state alone, so that a run continued from a stored state is the same bit for bit.
+"""
+
+# mypy: allow-untyped-defs
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from vitrine.physics.strip_kernels import (
+    EXACT,
+    add_modes,
+    add_rows,
+    mode_coefficients,
+    side_tractions,
+    uniform_stress,
+)
+from vitrine.simulate.dislocations.arrays import (
+    ALIVE,
+    DRAG,
+    PLASTIC,
+    PREDICTED,
+    REJECTED,
+    STEP,
+    STEPS,
+    STRAIN,
+    TIME,
+    WAITED,
+    WORK,
+)
+from vitrine.simulate.dislocations.events import annihilate, exits, glide, nucleate, sort_by_place
+from vitrine.simulate.dislocations.stiffness import assemble, soften_junctions, solve
+
+REACHED, PAUSED, TOO_MANY, WRONG_SIGN, NOT_FINITE = range(5)
+"""why :func:`advance` returned"""
+
+
+@njit(**EXACT)
+def _field(x, y, a, b, b_y, n, xt, yt, same, model, modes, mean_stress, theta):
+    """Fill ``theta`` (n_targets,): rows, images, modes and load."""
+    theta[:] = 0.0
+    if n > 0:
+        add_rows(x[:n], y[:n], a[:n], b[:n], xt, yt, model.width, model.height, model.core, same, theta)
+        add_modes(xt, yt, model.width, model.height, modes, theta)
+    axial = uniform_stress(x[:n], b_y[:n], model.width, model.height, model.axial, mean_stress)
+    for i in range(len(theta)):
+        theta[i] += 0.5 * axial
+
+
+@njit(**EXACT)
+def _places(state, specimen, model, n, x, y, cosine, sine, a, b, b_y):
+    for i in range(n):
+        p = state.plane[i]
+        cosine[i] = specimen.plane_cos[p]
+        sine[i] = specimen.plane_sin[p]
+        x[i] = specimen.plane_x[p] + state.s[i] * cosine[i]
+        y[i] = specimen.plane_y[p] + state.s[i] * sine[i]
+        b_y[i] = model.burgers * state.sign[i] * sine[i]
+        a[i] = 0.5 * model.line * b_y[i]
+        b[i] = -0.5 * model.line * model.burgers * state.sign[i] * cosine[i]
+
+
+@njit(**EXACT)
+def _error(state, free, n, model):
+    """Largest error of the last step [nm]: how far velocities are from those that it solved for."""
+    step = state.numbers[STEP]
+    worst = 0.0
+    cap = model.velocity_cap
+    for i in range(n):
+        if math.isnan(state.velocity[i]):
+            continue
+        now = min(max(free[i], -cap), cap)
+        off = 0.5 * step * abs(now - state.velocity[i])
+        worst = max(worst, off / (1 + step * model.mobility * state.stiffness[i]))
+    return worst
+
+
+@njit(**EXACT)
+def _implicit_velocities(state, model, n, free, v, mobile, diagonal, first, second, off, pairs, lever):
+    """Solve for the velocities of a step and choose its length."""
+    cap = model.velocity_cap
+    load = model.axial * model.burgers / (model.width * model.height)
+    step = state.numbers[STEP]
+    for attempt in range(5):
+        solve(
+            free, v, mobile, n, diagonal, first, second, off, pairs, lever, load, model.mobility * step, 1e-3
+        )
+        fits = 1.0
+        for i in range(n):
+            v[i] = min(max(v[i], -cap), cap)
+            fits = min(fits, model.largest_move / (abs(v[i]) * step + 1e-300))
+        if fits >= 0.999 or attempt == 4:
+            break
+        step *= max(fits, 0.3)
+    if fits < 0.999:
+        step *= fits
+    state.numbers[STEP] = step
+
+
+@njit(**EXACT)
+def _explicit_velocities(state, model, n, free, v, diagonal):
+    """Velocities as they are; a step that resolves every pair."""
+    cap = model.velocity_cap
+    step = state.numbers[STEP]
+    for i in range(n):
+        v[i] = min(max(free[i], -cap), cap)
+        if v[i] != 0.0:
+            step = min(step, 0.2 / (model.mobility * diagonal[i] + 1e-300))
+            step = min(step, model.largest_move / abs(v[i]))
+    state.numbers[STEP] = step
+
+
+@njit(**EXACT)
+def _restore(state, kept_s, kept_pin, kept_clock, kept_numbers, n):
+    state.s[:n] = kept_s[:n]
+    state.pin[:n] = kept_pin[:n]
+    state.clock[:] = kept_clock[0]
+    state.clock_sign[:] = kept_clock[1]
+    step = state.numbers[STEP]
+    state.numbers[:] = kept_numbers
+    state.numbers[STEP] = step
+    state.numbers[PREDICTED] = -1.0
+    state.counts[REJECTED] += 1
+
+
+@njit(**EXACT)
+def advance(state, specimen, model, modes_count, direction, stop_strain, stop_stress, most_steps, curve):
+    """Load with the rate ``direction * model.rate`` until a strain or a stress is reached.
+
+    Parameters
+    ----------
+    state, specimen, model: of :mod:`vitrine.simulate.dislocations.arrays`; the state is changed.
+    direction: 1 to load, -1 to unload.
+    stop_strain: total strain at which to stop.
+    stop_stress: mean axial stress [MPa] at which to stop, in the same direction; inf or -inf for none.
+    most_steps: after these many it pauses.
+    curve: (rows, 5) filled from its first row on, one row per ``model.curve_step`` of strain.
+
+    Returns
+    -------
+    why it returned (``REACHED`` ...), and the number of rows of ``curve``.
+    """
+    room_for = len(state.s)
+    x = np.empty(room_for)
+    y = np.empty(room_for)
+    a = np.empty(room_for)
+    b = np.empty(room_for)
+    b_y = np.empty(room_for)
+    cosine = np.empty(room_for)
+    sine = np.empty(room_for)
+    tau = np.empty(room_for)
+    free = np.empty(room_for)
+    v = np.empty(room_for)
+    lever = np.empty(room_for)
+    diagonal = np.empty(room_for)
+    target = np.empty(room_for)
+    kept_s = np.empty(room_for)
+    kept_pin = np.empty(room_for, np.int64)
+    kept_numbers = np.empty(len(state.numbers))
+    kept_clock = np.empty((2, len(state.clock)))
+    mobile = np.zeros(room_for, np.bool_)
+    theta = np.empty(room_for, np.complex128)
+    where = np.zeros(room_for, np.int64)
+    sources = len(specimen.source_s)
+    xs = np.empty(sources)
+    ys = np.empty(sources)
+    at_sources = np.empty(sources, np.complex128)
+    for k in range(sources):
+        p = specimen.source_plane[k]
+        xs[k] = specimen.plane_x[p] + specimen.source_s[k] * specimen.plane_cos[p]
+        ys[k] = specimen.plane_y[p] + specimen.source_s[k] * specimen.plane_sin[p]
+    tractions = np.zeros((modes_count, 4))
+    modes = np.zeros((modes_count, 4))
+    area = model.width * model.height
+    numbers = state.numbers
+    counts = state.counts
+    rows = 0
+    kept_rows = 0
+    taken = 0
+    if numbers[STEP] <= 0.0:
+        numbers[STEP] = model.largest_step
+    if numbers[PREDICTED] > 0.0:  # what the step before started from is not known here
+        numbers[PREDICTED] = -1.0
+    while True:
+        stress = model.axial * (numbers[STRAIN] - numbers[PLASTIC])
+        if (numbers[STRAIN] - stop_strain) * direction >= 0 or (stress - stop_stress) * direction >= 0:
+            return REACHED, rows
+        if taken >= most_steps or rows == len(curve):
+            return PAUSED, rows
+        n = counts[ALIVE]
+        if n > model.most_dislocations:
+            return TOO_MANY, rows
+        if direction > 0 and stress < model.lowest_stress:
+            return WRONG_SIGN, rows
+        _places(state, specimen, model, n, x, y, cosine, sine, a, b, b_y)
+        if n > 0:
+            side_tractions(x[:n], y[:n], a[:n], b[:n], model.width, model.height, tractions)
+            mode_coefficients(tractions, model.width, model.height, modes)
+        _field(x, y, a, b, b_y, n, x[:n], y[:n], True, model, modes, stress, theta[:n])
+        for i in range(n):
+            c = cosine[i]
+            q = sine[i]
+            tau[i] = theta[i].real * 2 * q * c + theta[i].imag * (c * c - q * q)
+            if not math.isfinite(tau[i]):
+                return NOT_FINITE, rows
+        if model.junction_core > 0.0:
+            soften_junctions(x, y, a, b, cosine, sine, state.sign, n, model, tau)
+        for i in range(n):
+            free[i] = model.mobility * tau[i] * state.sign[i]
+        # ---------------------------------- was the last step short enough?
+        step = numbers[STEP]
+        grow = 1.0 if numbers[PREDICTED] < 0.0 else 2.0
+        if numbers[PREDICTED] > 0.0:
+            error = _error(state, free, n, model)
+            if error > 4 * model.tolerance and step > 1e-4 * model.largest_step:
+                numbers[STEP] = step * max(0.2, 0.9 * math.sqrt(model.tolerance / error))
+                _restore(state, kept_s, kept_pin, kept_clock, kept_numbers, n)
+                rows = kept_rows
+                continue
+            grow = min(2.0, max(0.3, 0.9 * math.sqrt(model.tolerance / (error + 1e-300))))
+        numbers[STEP] = min(model.largest_step, grow * step)
+        for i in range(n):
+            stopped = state.pin[i] >= 0 and abs(tau[i]) < specimen.obstacle_strength[state.pin[i]]
+            mobile[i] = not stopped
+            free[i] = 0.0 if stopped else free[i]
+            lever[i] = 0.0 if stopped else state.sign[i] * sine[i] * cosine[i]
+        ask = numbers[WAITED] >= model.source_interval
+        if ask:
+            _field(x, y, a, b, b_y, n, xs, ys, False, model, modes, stress, at_sources)
+        # ---------------------------------- velocities
+        if n > 0:
+            reach = math.sqrt(12 * model.line * model.burgers * model.mobility * numbers[STEP])
+            reach = max(min(model.stiff_radius, reach), 10.0)
+            first, second, off, pairs = assemble(
+                x, y, a, b, cosine, sine, state.sign, mobile, n, model, reach, diagonal
+            )
+            if model.implicit:
+                _implicit_velocities(
+                    state, model, n, free, v, mobile, diagonal, first, second, off, pairs, lever
+                )
+            else:
+                _explicit_velocities(state, model, n, free, v, diagonal)
+        # ---------------------------------- the step
+        step = numbers[STEP]
+        kept_s[:n] = state.s[:n]
+        kept_pin[:n] = state.pin[:n]
+        kept_numbers[:] = numbers
+        kept_rows = rows
+        kept_clock[0] = state.clock
+        kept_clock[1] = state.clock_sign
+        strain = numbers[STRAIN]
+        numbers[STRAIN] += direction * model.rate * step
+        numbers[WAITED] += step
+        numbers[TIME] += step
+        events = glide(state, specimen, model, n, v, tau, step, target, mobile, diagonal)
+        for i in range(n):
+            moved = target[i] - state.s[i]
+            numbers[DRAG] += model.burgers * state.sign[i] * tau[i] * moved
+            numbers[PLASTIC] += model.burgers * state.sign[i] * sine[i] * cosine[i] * moved / area
+            state.s[i] = target[i]
+        events += exits(state, specimen, model, n, where)
+        events += annihilate(state, specimen, model)
+        if ask:
+            events += nucleate(state, specimen, model, at_sources)
+        sort_by_place(state)
+        later = model.axial * (numbers[STRAIN] - numbers[PLASTIC])
+        numbers[WORK] += 0.5 * (stress + later) * (numbers[STRAIN] - strain) * area
+        # after births, deaths and stops forces jump: nothing of that step can be checked
+        numbers[PREDICTED] = 1.0 if (events == 0 and model.implicit) else 0.0
+        counts[STEPS] += 1
+        taken += 1
+        whole = math.floor(numbers[STRAIN] / model.curve_step) - math.floor(strain / model.curve_step)
+        if whole != 0.0:
+            curve[rows, 0] = numbers[STRAIN]
+            curve[rows, 1] = later
+            curve[rows, 2] = numbers[PLASTIC]
+            curve[rows, 3] = counts[ALIVE]
+            curve[rows, 4] = numbers[TIME]
+            rows += 1

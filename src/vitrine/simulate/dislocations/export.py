@@ -1,0 +1,125 @@
+"""``vitrine simulate dislocations``: trajectories into one file that grows, a figure, an animation."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vitrine.errors import DataError, InputError, TaskError
+from vitrine.simulate.dislocations.files import DISLOCATIONS, TRAJECTORY
+from vitrine.simulate.released import check_same_settings
+from vitrine.simulate.released_reader import left_out_of, opened
+from vitrine.tasks import Compute, Outcome
+
+if TYPE_CHECKING:
+    from vitrine.simulate.dislocations.source import DislocationDynamics
+
+OTHERS = (".png", ".svg", ".gif", ".csv", ".npy")
+SPARE = 50_000_000
+"""Bytes that are left on a disk."""
+
+
+def export_set(source: DislocationDynamics, out: Path, compute: Compute) -> Iterator[str]:
+    """Simulate what ``out`` does not hold yet and add it; yields lines for the user.
+
+    Beside ``out`` come a figure (.png) of the first trajectory asked for, and with ``movie`` a .gif.
+
+    Raises
+    ------
+    InputError: ``out`` is named like a picture.
+    DataError: ``out`` is another kind of file, was made with other settings, or the disk is full.
+    TaskError: no trajectory could be made.
+    """
+    if out.suffix in OTHERS:
+        raise InputError(
+            f"--out {out}: the trajectories go into an HDF5 file; name it {out.with_suffix('.h5').name}, "
+            "the figure comes beside it"
+        )
+    check_same_settings(out, source.about(), source.not_determining, DISLOCATIONS)
+    there, left_out = _there(out)
+    tasks = source.tasks()
+    new = [task for task in tasks if task.label not in there]
+    yield f"{len(there)} trajectories are in {out} already, {len(new)} to make"
+    outcomes = compute(new)
+    failed = {each.label: each.error or "failed" for each in outcomes if each.folder is None}
+    for name, reason in failed.items():
+        yield f"left out: {name}: {reason}"
+    if new and len(failed) == len(new):
+        raise TaskError(f"none of {len(new)} trajectories could be made; nothing is written to {out}")
+    made = [each for each in outcomes if each.folder is not None]
+    if made:
+        kept = {name: reason for name, reason in left_out.items() if name not in {m.label for m in made}}
+        _add(out, source, made, kept | failed)
+    yield f"wrote {len(made)} trajectories to {out}"
+    first = next(task.label for task in tasks if task.label not in failed)
+    yield from _pictures(out, first, source.movie)
+
+
+def _there(out: Path) -> tuple[set[str], dict[str, str]]:
+    if not out.exists():
+        return set(), {}
+    with opened(out, DISLOCATIONS) as file:
+        return set(file["trajectories"]), left_out_of(file)
+
+
+def _add(
+    out: Path, source: DislocationDynamics, made: Sequence[Outcome], left_out: Mapping[str, str]
+) -> None:
+    """Copy trajectories into the file, complete or not at all."""
+    import h5py
+
+    files = [each.folder / TRAJECTORY for each in made if each.folder is not None]
+    size = sum(path.stat().st_size for path in files) + (out.stat().st_size if out.exists() else 0)
+    # the HDF5 library ends the process when a disk fills up: never let it come to that
+    free = shutil.disk_usage(out.absolute().parent).free
+    if free < 1.2 * size + SPARE:
+        raise DataError(f"cannot write {out}: {size / 1e6:.0f} MB do not fit; {free / 1e6:.0f} MB are free")
+    part = out.with_name(f".{out.name}.part")
+    try:
+        if out.exists():
+            shutil.copyfile(out, part)
+        else:
+            part.unlink(missing_ok=True)
+        with h5py.File(part, "a") as file:
+            file.attrs["format"] = DISLOCATIONS.format
+            file.attrs["about"] = json.dumps(source.about(), sort_keys=True)
+            file.attrs["left_out"] = json.dumps(dict(left_out))
+            file.attrs["command"] = command(source)
+            group = file.require_group("trajectories")
+            for each, path in zip(made, files, strict=True):
+                with h5py.File(path, "r") as one:
+                    one.copy(f"trajectories/{each.label}", group)
+        part.replace(out)
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def command(source: DislocationDynamics) -> str:
+    """The command that makes such a file again."""
+    words = [f"vitrine simulate {source.kind}"]
+    for name, field in type(source).model_fields.items():
+        value: Any = getattr(source, name)
+        if name not in ("kind", "movie") and value != field.default:
+            listed = value if isinstance(value, tuple) else (value,)
+            shown = ",".join(f"{each:g}" if isinstance(each, float) else str(each) for each in listed)
+            words.append(f"--{name.replace('_', '-')} {shown}")
+    return " ".join([*words, "-o FILE.h5"])
+
+
+def _pictures(out: Path, name: str, movie: bool) -> Iterator[str]:
+    from vitrine.simulate.dislocations.pictures import animate, draw
+
+    figure = out.with_suffix(".png")
+    with opened(out, DISLOCATIONS) as file:
+        group = file["trajectories"][name]
+        draw(group, name, figure)
+        yield f"drew {name} in {figure}"
+        if movie:
+            animation = out.with_suffix(".gif")
+            animate(group, name, animation)
+            yield f"animated {name} in {animation}"

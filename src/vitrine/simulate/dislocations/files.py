@@ -1,0 +1,208 @@
+"""Trajectories of dislocations as HDF5: what a task leaves, and sets of many that users write.
+
+Below ``trajectories/<id>``: attributes ``width`` [µm], ``height`` [nm], ``slip``, ``seed``, ``pitch`` [nm];
+``legs/<leg>`` (``load-1``, ``unload-1``, ``reload-1-0.1``: strains in %) with ``curve`` (rows, 5) and below
+``frames`` the history of dislocations; ``maps/prior-1-reload-0.1`` with ``strain`` (3, rows, columns) and
+``displacement`` (2, rows + 1, columns + 1) [nm]; ``crystal`` with slip planes, sources and obstacles.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vitrine.samples import Float
+from vitrine.simulate.dislocations.arrays import CURVE
+from vitrine.simulate.released_reader import Layout, opened, read_apart, read_array, replace_file
+from vitrine.strain_maps import StrainMap
+
+if TYPE_CHECKING:
+    from vitrine.simulate.dislocations.trajectory import Leg, Run
+
+TRAJECTORY = "trajectory.h5"
+DISLOCATIONS = Layout(
+    "vitrine dislocations 1",
+    "trajectories",
+    "dislocation trajectories",
+    "vitrine.simulate.dislocations.files",
+)
+UNITS = {
+    "curve": "strain 1, stress MPa, plastic strain 1, number, time ns",
+    "strain": "1",
+    "stress": "MPa",
+    "x": "nm",
+    "y": "nm",
+    "displacement": "nm",
+    "plane_x": "nm",
+    "plane_y": "nm",
+    "plane_length": "nm",
+    "source_s": "nm",
+    "source_strength": "MPa",
+    "obstacle_s": "nm",
+    "obstacle_strength": "MPa",
+}
+PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+FRAMES = ("strain", "stress", "first", "x", "y", "plane", "sign")
+
+
+def map_name(prior: float, reload: float) -> str:
+    """``prior-1-reload-0.1``, strains in %."""
+    return f"prior-{prior:g}-reload-{reload:g}"
+
+
+def write_trajectory(
+    path: Path,
+    run: Run,
+    legs: Mapping[str, Leg],
+    maps: Mapping[tuple[float, float], tuple[Any, Any]],
+    about: Mapping[str, Any],
+) -> None:
+    """Write a file of one trajectory, complete or not at all; ``maps`` are strain and displacement."""
+    import h5py
+
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file.attrs.update({"format": DISLOCATIONS.format, "about": json.dumps(dict(about)), "left_out": "{}"})
+        group = file.create_group(f"trajectories/{about['name']}")
+        group.attrs.update({key: about[key] for key in ("width", "slip", "seed", "pitch")})
+        group.attrs["height"] = run.model.height
+        for name, leg in legs.items():
+            _write(group, f"legs/{name}/curve", leg.curve)
+            group[f"legs/{name}/curve"].attrs["columns"] = list(CURVE)
+            for key in FRAMES:
+                _write(group, f"legs/{name}/frames/{key}", leg.frames[key])
+        for (prior, reload), (strain, displacement) in maps.items():
+            place = f"maps/{map_name(prior, reload)}"
+            _write(group, f"{place}/strain", strain)
+            _write(group, f"{place}/displacement", displacement)
+            group[place].attrs.update({"prior": prior, "reload": reload})
+        for key, values in run.specimen._asdict().items():
+            _write(group, f"crystal/{key}", values)
+    replace_file(path, content.getbuffer())
+
+
+def _write(group: Any, name: str, values: Any) -> None:
+    data = np.asarray(values)
+    packed = PACKED if data.size > 16 else {}
+    chunks = {"chunks": data.shape} if packed else {}
+    field = group.create_dataset(name, data=data, **chunks, **packed)
+    unit = UNITS.get(name.rsplit("/", 1)[-1])
+    if unit:
+        field.attrs["unit"] = unit
+
+
+def read_maps(group: Any, name: str) -> list[StrainMap]:
+    """Maps of an open trajectory, by rising prior and reload strain.
+
+    Raises
+    ------
+    ValueError, KeyError: an array or attribute is missing or of another shape; it is named.
+    """
+    found = []
+    pitch = _number(group, "pitch")
+    for key in group.get("maps", ()):
+        place = group["maps"][key]
+        shape = place["strain"].shape
+        if len(shape) != 3 or shape[0] != 3:
+            raise ValueError(f"{place.name}/strain should be (3, rows, columns), not {shape}")
+        strain = read_array(place, "strain", shape).astype(np.float32)
+        prior, reload = _number(place, "prior"), _number(place, "reload")
+        info = {
+            "id": f"{name}/p{prior:g}-r{reload:g}",
+            "group": name,
+            "prior": prior,
+            "reload": reload,
+            "width": _number(group, "width"),
+            "slip": str(group.attrs["slip"]),
+            "seed": int(group.attrs["seed"]),
+        }
+        found.append(StrainMap(strain, pitch, "y", info))
+    return sorted(found, key=lambda each: (each.info["prior"], each.info["reload"]))
+
+
+def read_curve(group: Any, leg: str) -> Float:
+    """(rows, 5) curve of a leg: strain, stress [MPa], plastic strain, dislocations, time [ns]."""
+    return read_array(group, f"legs/{leg}/curve", (group[f"legs/{leg}/curve"].shape[0], len(CURVE)))
+
+
+def read_frames(group: Any, leg: str) -> dict[str, Any]:
+    """Frames of a leg: ``strain``, ``stress``, ``first`` (frames + 1,), ``x``, ``y``, ``plane``, ``sign``.
+
+    Raises
+    ------
+    ValueError: the arrays do not belong together.
+    """
+    place = group[f"legs/{leg}/frames"]
+    found = {key: read_array(place, key, place[key].shape) for key in FRAMES}
+    first = found["first"] = found["first"].astype(np.int64)
+    total = len(found["x"])
+    if (
+        len(first) != len(found["strain"]) + 1
+        or first[0] != 0
+        or first[-1] != total
+        or (np.diff(first) < 0).any()
+    ):
+        raise ValueError(f"{place.name}/first should be the rising bounds of {total} entries")
+    for key in ("y", "plane", "sign"):
+        if len(found[key]) != total:
+            raise ValueError(f"{place.name}/{key} should have {total} entries")
+        if key != "y":
+            found[key] = found[key].astype(np.int64)
+    return found
+
+
+def read_crystal(group: Any) -> dict[str, Any]:
+    """Arrays of slip planes, sources and obstacles by name."""
+    place = group["crystal"]
+    return {key: read_array(place, key, place[key].shape) for key in place}
+
+
+def legs_of(group: Any) -> list[str]:
+    """Names of the legs in the order in which they happened."""
+    order = {"load": 0, "unload": 1, "reload": 2}
+    return sorted(
+        group["legs"], key=lambda leg: [float(w) if w not in order else order[w] for w in _words(leg)]
+    )
+
+
+def _words(leg: str) -> list[str]:
+    kind, at, *to = leg.split("-", 2)
+    return [at, kind, *to]
+
+
+def _number(group: Any, name: str) -> float:
+    value = float(group.attrs[name])
+    if not np.isfinite(value) or value <= 0:
+        raise ValueError(f"{group.name}: its {name} should be positive, not {value}")
+    return value
+
+
+def read_trajectories(path: Path, trusted: bool = False) -> dict[str, list[StrainMap]]:
+    """All maps of a file by trajectory; ``trusted`` as in :func:`vitrine.simulate.released_reader.opened`.
+
+    Raises
+    ------
+    DataError: not such a file, or a damaged one.
+    """
+    with opened(path, DISLOCATIONS, trusted) as file:
+        return {name: read_maps(file["trajectories"][name], name) for name in sorted(file["trajectories"])}
+
+
+def _read_all(file: Any) -> None:
+    for name, group in file["trajectories"].items():
+        read_maps(group, name)
+        read_crystal(group)
+        for leg in legs_of(group):
+            read_curve(group, leg)
+            read_frames(group, leg)
+
+
+if __name__ == "__main__":
+    import sys
+
+    read_apart(Path(sys.argv[1]), DISLOCATIONS, _read_all)

@@ -1,0 +1,198 @@
+"""Settings of the crystal, its dislocations and their integration: what each is, from where, and its effect.
+
+Q: Yang et al. 2020, doi:10.1038/s41598-020-65157-z. R: usual in the model of Van der Giessen & Needleman 1995,
+doi:10.1088/0965-0393/3/5/008, and Papanikolaou, Song & Van der Giessen 2017, arXiv:1511.04613. T: chosen by
+trial, see the page on dislocations.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from vitrine.parts import Part
+from vitrine.units import Megapascals, Nanometres, Nanoseconds
+
+if TYPE_CHECKING:
+    from vitrine.physics.strip import Elastic
+    from vitrine.simulate.dislocations.arrays import Model, Specimen
+    from vitrine.simulate.dislocations.specimen import Slip
+
+MOST_DISLOCATIONS = 100_000
+FAR_NEVER = 1e300
+
+
+class Crystal(Part):
+    """Settings that every trajectory shares; the loading stands in the source that derives from it."""
+
+    aspect: float = Field(4.0, ge=2.5, le=20, description="height over width, ratio (Q, from pictures)")
+    slip_angle: float = Field(
+        30.0,
+        ge=20,
+        le=70,
+        description="degrees between slip planes and load (Q); with two systems on both sides",
+    )
+    young: float = Field(70.0, gt=0, le=2000, description="Young's modulus, GPa (R, aluminium)")
+    poisson: float = Field(0.33, gt=-1, lt=0.5, description="Poisson's ratio (R)")
+    burgers: Nanometres = Field(0.25, le=2, description="nm, length of the Burgers vector (R)")
+    drag: float = Field(
+        1e-4, gt=0, le=1, description="Pa s, force per length and velocity on a gliding dislocation (R)"
+    )
+    velocity_cap: float = Field(
+        200.0, gt=0, le=10_000, description="m/s, no dislocation is faster (T); part of the model"
+    )
+    plane_spacing: Nanometres = Field(2.5, description="nm between slip planes, 10 Burgers vectors (R)")
+    source_density: float = Field(60.0, ge=0, le=1e5, description="sources per µm^2 (R); higher is weaker")
+    source_count: Literal["fixed", "poisson"] = Field(
+        "fixed",
+        description="fixed: the expected number of sources, at least one; poisson: drawn for each crystal (R)",
+    )
+    source_strength: Megapascals = Field(
+        50.0, description="MPa, mean resolved stress that makes a dipole (R)"
+    )
+    source_spread: float = Field(0.1, ge=0, le=1, description="relative standard deviation of strengths (R)")
+    nucleation_time: Nanoseconds = Field(10.0, description="ns that this stress must last (R)")
+    surface_density: float = Field(
+        0.0,
+        ge=0,
+        le=1e4,
+        description="sources per µm of the sides, each makes single dislocations; none by default",
+    )
+    surface_strength: Megapascals = Field(100.0, description="MPa, mean strength of those sources (T)")
+    obstacles_per_source: float = Field(
+        8.0, ge=0, le=1000, description="obstacles for each source, ratio (R)"
+    )
+    obstacle_placement: Literal["source-planes", "random"] = Field(
+        "source-planes",
+        description="on the planes of the sources, which makes small crystals strong, or on any plane, which "
+        "does not (T)",
+    )
+    obstacle_strength: Megapascals = Field(
+        300.0, description="MPa, mean resolved stress that frees a pinned one (R)"
+    )
+    obstacle_spread: float = Field(
+        0.2, ge=0, le=1, description="relative standard deviation of strengths (R)"
+    )
+    annihilation: Nanometres = Field(
+        1.5, description="nm between opposite ones on a plane, 6 Burgers vectors (R)"
+    )
+    exit_distance: Nanometres = Field(
+        1.0, description="nm from a side along the plane at which one leaves (T)"
+    )
+    core: Nanometres = Field(0.5, le=5, description="nm over which a dislocation's own field is softened (T)")
+    junction_strength: Megapascals = Field(
+        300.0,
+        description="MPa that part two on crossing planes that attract each other: their mutual field is that "
+        "of cores spread over mu b / (4 pi (1 - nu)) over this strength (T); above 1500 no rule is left",
+    )
+    strain_rate: float = Field(1e4, gt=0, le=1e8, description="1/s (R); a larger one strengthens")
+    integrator: Literal["implicit", "explicit"] = Field(
+        "implicit",
+        description="linearly implicit steps, or explicit ones that resolve every pair, 200 times slower",
+    )
+    largest_step: Nanoseconds = Field(0.5, description="ns")
+    largest_move: Nanometres = Field(4.0, description="nm in a step, of any dislocation")
+    tolerance: Nanometres = Field(
+        0.5, description="nm, error of a step; with four times as much it is taken back"
+    )
+    stiff_radius: Nanometres = Field(150.0, description="nm within which pairs are treated implicitly")
+    modes: int = Field(40, ge=8, le=400, description="Fourier modes of the smooth part of the image field")
+    most_dislocations: int = Field(
+        20_000, ge=100, le=MOST_DISLOCATIONS, description="more stop a trajectory as a runaway"
+    )
+    lowest_stress: float = Field(
+        -100.0, le=0, description="MPa, a mean stress below it while loading stops a trajectory"
+    )
+
+    @model_validator(mode="after")
+    def _crystal_is_possible(self) -> Crystal:
+        if self.plane_spacing < self.burgers:
+            raise ValueError(
+                f"plane_spacing: {self.plane_spacing:g} nm is below the Burgers vector, {self.burgers:g} nm; "
+                "slip planes are at least that far apart"
+            )
+        if self.source_density == 0 and self.surface_density == 0:
+            raise ValueError(
+                "source_density and surface_density are both 0: nothing could ever slip; give one of them"
+            )
+        least = math.tan(math.radians(90 - self.slip_angle)) + 0.2
+        if self.aspect < least:
+            raise ValueError(
+                f"aspect: slip planes {self.slip_angle:g}° from the load need at least {least:.2f} to run from "
+                f"side to side, not {self.aspect:g}"
+            )
+        if self.annihilation < 2 * self.burgers or self.exit_distance < self.core:
+            raise ValueError(
+                "annihilation must be at least 2 Burgers vectors, and exit_distance at least core: the field of a "
+                "single dislocation means nothing closer"
+            )
+        return self
+
+    def elastic(self) -> Elastic:
+        """Elastic constants in MPa and nm."""
+        from vitrine.physics.strip import Elastic
+
+        return Elastic(1000 * self.young, self.poisson, self.burgers)
+
+    def model(self, width: float) -> Model:
+        """What the engine needs for a crystal of this width [nm]; units nm, MPa, ns."""
+        from vitrine.physics.strip_far import WORTH_FROM
+        from vitrine.simulate.dislocations.arrays import Model
+
+        elastic = self.elastic()
+        drag = 1000 * self.drag  # Pa s = 1e-6 MPa * 1e9 ns
+        spread = 0.5 * elastic.strength / self.junction_strength
+        return Model(
+            width=width,
+            height=self.aspect * width,
+            axial=elastic.axial,
+            line=elastic.line,
+            burgers=self.burgers,
+            mobility=self.burgers / drag,
+            velocity_cap=self.velocity_cap,
+            nucleation_time=self.nucleation_time,
+            annihilation=self.annihilation,
+            exit=self.exit_distance,
+            core=self.core,
+            junction_core=spread if spread > self.core else 0.0,
+            rate=1e-9 * self.strain_rate,
+            largest_step=self.largest_step,
+            largest_move=self.largest_move,
+            tolerance=self.tolerance,
+            stiff_radius=self.stiff_radius,
+            source_interval=self.largest_step,
+            implicit=self.integrator == "implicit",
+            far_from=float(WORTH_FROM),
+            curve_step=1e-5,
+            most_dislocations=self.most_dislocations,
+            lowest_stress=self.lowest_stress,
+        )
+
+    def specimen(self, width: float, slip: Slip, seed: int) -> Specimen:
+        """The crystal of a seed, ``width`` [nm]."""
+        from vitrine.simulate.dislocations.specimen import make_specimen, slip_angles
+
+        return make_specimen(
+            width=width,
+            height=self.aspect * width,
+            angles=slip_angles(slip, self.slip_angle),
+            plane_spacing=self.plane_spacing,
+            source_density=1e-6 * self.source_density,
+            source_count=self.source_count,
+            source_strength=self.source_strength,
+            source_spread=self.source_spread,
+            surface_density=1e-3 * self.surface_density,
+            surface_strength=self.surface_strength,
+            obstacles_per_source=self.obstacles_per_source,
+            obstacle_placement=self.obstacle_placement,
+            obstacle_strength=self.obstacle_strength,
+            obstacle_spread=self.obstacle_spread,
+            line_strength=self.elastic().strength,
+            seed=seed,
+        )
+
+    def crystal_settings(self) -> dict[str, Any]:
+        """The settings of this class alone, JSON-able."""
+        return self.model_dump(mode="json", include=set(Crystal.model_fields))

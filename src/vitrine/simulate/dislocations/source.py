@@ -1,0 +1,176 @@
+"""The source: trajectories of crystals of several widths, each with a map for every prior and reload strain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from vitrine.samples import Samples
+from vitrine.simulate.dislocations.settings import Crystal
+from vitrine.tasks import Compute, Outcome, Task
+from vitrine.units import Micrometres, Nanometres, Percent
+
+ENGINE = 1
+"""Raised whenever the engine gives another trajectory for equal settings."""
+MOST_TRAJECTORIES = 100_000
+LEAST_WIDTH, LARGEST_WIDTH = 0.03, 5.0
+LEAST_STRAIN = 0.002
+"""%: less than a few steps of loading"""
+
+
+class DislocationDynamics(Crystal):
+    """Load, branch off at every prior strain, unload to zero stress, load again, and map what the reload did."""
+
+    kind: Literal["dislocations"] = "dislocations"
+    width: tuple[Micrometres, ...] = Field(
+        (0.125,), min_length=1, description="µm, widths of the crystals (Q)"
+    )
+    slip: tuple[Literal["one", "two"], ...] = Field(
+        ("two",), min_length=1, description="slip systems: one, or two on both sides of the load (Q)"
+    )
+    prior: tuple[Percent, ...] = Field(
+        (0.1, 1.0, 10.0), min_length=1, description="%, strains from which it is unloaded (Q)"
+    )
+    reload: tuple[Percent, ...] = Field(
+        (0.1, 1.0), min_length=1, description="%, strains of the reload, from zero stress; one map each (Q)"
+    )
+    seed: int = Field(1, ge=0, le=2**31, description="seed of the first trajectory; the next ones count up")
+    trajectories: int = Field(
+        1, ge=1, le=MOST_TRAJECTORIES, description="trajectories for each width and choice of slip"
+    )
+    pitch: Nanometres | None = Field(
+        None, description="nm, edge of a pixel; by default 2 nm, and width / 250 for wide crystals"
+    )
+    frame_step: Percent = Field(0.05, description="% strain between two kept frames of the dislocations")
+    movie: bool = Field(False, description="also write an animation of the first trajectory (.gif)")
+
+    yields: ClassVar[str] = "maps"
+    summary: ClassVar[str] = (
+        "2-D discrete dislocation dynamics of a loaded crystal, strain maps of its reload"
+    )
+    not_determining: ClassVar[frozenset[str]] = frozenset({"width", "slip", "seed", "trajectories", "movie"})
+
+    @model_validator(mode="after")
+    def _loading_is_possible(self) -> DislocationDynamics:
+        for name in ("width", "slip", "prior", "reload"):
+            values = getattr(self, name)
+            twice = [value for value in values if values.count(value) > 1]
+            if twice:
+                raise ValueError(f"{name}: {twice[0]!r} stands twice")
+        for width in self.width:
+            if not LEAST_WIDTH <= width <= LARGEST_WIDTH:
+                raise ValueError(
+                    f"width: {width:g} µm; widths are given in µm, from {LEAST_WIDTH:g} to {LARGEST_WIDTH:g}"
+                )
+            if self.pitch is not None and not 1 <= 1000 * width / self.pitch <= 4000:
+                raise ValueError(
+                    f"pitch: {self.pitch:g} nm makes {1000 * width / self.pitch:.3g} pixels across a width of "
+                    f"{width:g} µm; from 1 to 4000 are possible"
+                )
+        # a reload of fewer strain steps than this is not a reload
+        step = max(LEAST_STRAIN, 20 * 1e-7 * self.strain_rate * self.largest_step)
+        for name in ("prior", "reload"):
+            if min(getattr(self, name)) < step:
+                raise ValueError(
+                    f"{name}: {min(getattr(self, name)):g} % cannot be reached at strain_rate {self.strain_rate:g}/s "
+                    f"in steps of {self.largest_step:g} ns; from {step:.3g} to 50 % can"
+                )
+        if self.seed + self.trajectories > 2**31:
+            raise ValueError("seed and trajectories lead to seeds above 2147483647")
+        return self
+
+    def citations(self) -> tuple[str, ...]:
+        """DOIs: the study, the model of sources and obstacles, its size effect, and spread cores."""
+        return (
+            "10.1038/s41598-020-65157-z",
+            "10.1088/0965-0393/3/5/008",
+            "arXiv:1511.04613",
+            "10.1016/j.jmps.2005.09.005",
+        )
+
+    def tasks(self) -> list[Task]:
+        """One task per trajectory: every seed of every width and choice of slip."""
+        from vitrine.simulate.dislocations import trajectory
+
+        found = []
+        for width in self.width:
+            for slip in self.slip:
+                for seed in range(self.seed, self.seed + self.trajectories):
+                    told: dict[str, Any] = {
+                        "name": trajectory_id(width, slip, seed),
+                        "width": width,
+                        "slip": slip,
+                        "seed": seed,
+                        "prior": sorted(self.prior),
+                        "reload": sorted(self.reload),
+                        "pitch": self.pitch,
+                        "frame_step": self.frame_step,
+                        "crystal": self.crystal_settings(),
+                    }
+                    found.append(
+                        Task(
+                            label=told["name"],
+                            kind="trajectory",
+                            recipe={"version": self.version, "engine": ENGINE, **told},
+                            function=trajectory.trajectory,
+                            arguments=told,
+                        )
+                    )
+        return found
+
+    def samples(self, outcomes: Sequence[Outcome]) -> Samples:
+        """One map per trajectory, prior and reload strain; trajectories that failed are left out."""
+        from vitrine.simulate.dislocations.files import TRAJECTORY, read_trajectories
+
+        items = []
+        left_out: dict[str, str] = {}
+        for outcome in outcomes:
+            if outcome.folder is None:
+                left_out[outcome.label] = outcome.error or "failed"
+                continue
+            for maps in read_trajectories(outcome.folder / TRAJECTORY, trusted=True).values():
+                items += maps
+        return Samples(
+            kind="maps",
+            items=items,
+            ids=tuple(each.info["id"] for each in items),
+            groups=tuple(each.info["group"] for each in items),
+            about=self.about(),
+            left_out=left_out,
+            attributes={
+                name: np.array([float(each.info[name]) for each in items])
+                for name in ("width", "prior", "reload")
+            },
+        )
+
+    def export(self, out: Path, compute: Compute) -> Iterator[str]:
+        """Simulate what ``out`` (.h5) does not hold yet and add it, with a figure beside it.
+
+        Yields lines for the user.
+
+        Raises
+        ------
+        DataError: ``out`` is another kind of file, or was made with other settings.
+        TaskError: no trajectory could be made.
+        """
+        from vitrine.simulate.dislocations.export import export_set
+
+        return export_set(self, out, compute)
+
+    def about(self) -> dict[str, Any]:
+        """Provenance: the settings and the version of the engine."""
+        return {**self.model_dump(mode="json"), "engine": ENGINE}
+
+
+def trajectory_id(width: float, slip: str, seed: int) -> str:
+    """``ddd-w0125-two-s0007``; ``width`` [µm] is written in nm.
+
+    >>> trajectory_id(0.0625, "one", 3)
+    'ddd-w0062.5-one-s0003'
+    """
+    whole, _, rest = f"{1000 * width:.6g}".partition(".")
+    return f"ddd-w{whole:0>4}{'.' + rest if rest else ''}-{slip}-s{seed:04d}"

@@ -1,0 +1,325 @@
+"""One trajectory: load, and at every prior strain branch off, unload and load again; maps of what that did.
+
+A leg (``load-1``, ``unload-1``, ``reload-1``) is finished when its file is there. A leg under way leaves a
+file of its state, from which a killed run continues to the same bits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vitrine.errors import EngineError
+from vitrine.physics.strip import Dislocations, Strip
+from vitrine.physics.strip_displacement import SlipPlanes, displacement
+from vitrine.samples import Float, load_arrays, save_arrays
+from vitrine.simulate.dislocations import engine
+from vitrine.simulate.dislocations.arrays import (
+    ALIVE,
+    PLASTIC,
+    STRAIN,
+    Model,
+    Specimen,
+    State,
+    copied,
+    empty_state,
+)
+from vitrine.simulate.dislocations.settings import Crystal
+from vitrine.strain_maps import strain_of
+
+PIECE = 500
+"""Steps between two looks at the clock; changes no result."""
+SAVE_EVERY = 20.0
+"""Seconds of work that a kill may lose."""
+WIDEST_MAP = 250
+"""Pixels across, unless a pitch is asked for."""
+LEAST_PITCH = 2.0
+"""nm, as in the pictures of doi:10.1038/s41598-020-65157-z."""
+MOST_UNLOADING = 0.1
+"""Strain after which unloading is given up."""
+FRAME = ("strain", "stress")
+
+
+@dataclass
+class Leg:
+    """What a leg left: its last state, its curve (rows, 5) and its frames."""
+
+    state: State
+    curve: Float
+    frames: dict[str, Any]
+
+
+def pitch_of(width: float, wanted: float | None) -> float:
+    """Edge of a pixel [nm]: ``wanted``, or 2 nm and at most 250 pixels across; whole pixels in ``width`` [nm]."""
+    pitch = max(LEAST_PITCH, width / WIDEST_MAP) if wanted is None else wanted
+    return width / max(1, round(width / pitch))
+
+
+class Run:
+    """A crystal and what happens to it, leg by leg.
+
+    Parameters
+    ----------
+    name: of the trajectory, for messages.
+    model, specimen: of :mod:`vitrine.simulate.dislocations.arrays`.
+    modes: Fourier modes of the image field.
+    frame_step: strain between two kept frames.
+    """
+
+    def __init__(self, name: str, model: Model, specimen: Specimen, modes: int, frame_step: float) -> None:
+        self.name, self.model, self.specimen, self.modes = name, model, specimen, modes
+        self.frame_step = frame_step
+        self.capacity = model.most_dislocations + 2 * len(specimen.source_s) + 2
+
+    def start(self) -> State:
+        """Free of dislocations, stress and strain."""
+        return empty_state(self.specimen, self.capacity)
+
+    def leg(
+        self,
+        state: State,
+        stop_strain: float | None,
+        folder: Path | None = None,
+        leg: str = "leg",
+        progress: Callable[[float], None] | None = None,
+    ) -> Leg:
+        """Load to ``stop_strain``, or unload to zero stress if there is none; ``state`` stays as it is.
+
+        With a ``folder`` a finished leg is read from it, and one under way is continued.
+
+        Raises
+        ------
+        EngineError: a guard stopped it; names the trajectory and the strain.
+        """
+        finished = _finished(folder, leg)
+        if finished is not None:
+            return finished
+        now, curve, frames = self._under_way(folder, leg) or (copied(state), [], [])
+        direction = 1.0 if stop_strain is not None else -1.0
+        start = float(state.numbers[STRAIN])
+        end = start - MOST_UNLOADING if stop_strain is None else stop_strain
+        stress = np.inf if stop_strain is not None else 0.0
+        saved = time.monotonic()
+        rows = np.empty((PIECE + 1, 5))
+        while True:
+            target = start + direction * self.frame_step * (len(frames) + 1)
+            target = min(end, target) if direction > 0 else max(end, target)
+            why, filled = engine.advance(
+                now, self.specimen, self.model, self.modes, direction, target, stress, PIECE, rows
+            )
+            curve.append(rows[:filled].copy())
+            if why not in (engine.REACHED, engine.PAUSED):
+                raise EngineError(self._trouble(why, now))
+            at_target = (now.numbers[STRAIN] - target) * direction >= 0
+            if why == engine.REACHED:
+                frames.append(self.frame(now))
+                if not at_target or target == end:
+                    break
+            if progress is not None:
+                progress(min(1.0, abs(float(now.numbers[STRAIN]) - start) / max(abs(end - start), 1e-12)))
+            if folder is not None and time.monotonic() - saved > SAVE_EVERY:
+                self._save(folder / f"{leg}.part.npz", now, curve, frames)
+                saved = time.monotonic()
+        if stop_strain is None and (now.numbers[STRAIN] - end) * direction >= 0:
+            raise EngineError(
+                f"{self.name}: unloading by {MOST_UNLOADING:.0%} did not bring the stress to zero"
+            )
+        if folder is not None:
+            self._save(folder / f"{leg}.npz", now, curve, frames)
+            (folder / f"{leg}.part.npz").unlink(missing_ok=True)
+        return Leg(now, np.concatenate(curve), _joined(frames))
+
+    def _trouble(self, why: int, state: State) -> str:
+        strain, count = 100 * float(state.numbers[STRAIN]), int(state.counts[ALIVE])
+        words = {
+            engine.TOO_MANY: f"{count:,} dislocations, more than most_dislocations",
+            engine.WRONG_SIGN: f"the mean stress is {self.stress(state):.0f} MPa while loading",
+            engine.NOT_FINITE: "a stress is not finite",
+        }[why]
+        return f"{self.name}: stopped at {strain:.3f} % strain: {words}"
+
+    def stress(self, state: State) -> float:
+        """Mean axial stress [MPa]."""
+        return float(self.model.axial * (state.numbers[STRAIN] - state.numbers[PLASTIC]))
+
+    def places(self, state: State) -> tuple[Float, Float]:
+        """x and y (n,) of the dislocations [nm]."""
+        n = int(state.counts[ALIVE])
+        plane, s = state.plane[:n], state.s[:n]
+        found = self.specimen
+        return found.plane_x[plane] + s * found.plane_cos[plane], found.plane_y[plane] + s * found.plane_sin[
+            plane
+        ]
+
+    def frame(self, state: State) -> dict[str, Any]:
+        """Where the dislocations are: float32 x and y, plane and sign."""
+        n = int(state.counts[ALIVE])
+        x, y = self.places(state)
+        return {
+            "strain": float(state.numbers[STRAIN]),
+            "stress": self.stress(state),
+            "x": x.astype(np.float32),
+            "y": y.astype(np.float32),
+            "plane": state.plane[:n].astype(np.int32),
+            "sign": state.sign[:n].astype(np.int8),
+        }
+
+    def displacement(self, crystal: Crystal, state: State, pitch: float) -> Float:
+        """(2, rows + 1, columns + 1) u_x and u_y [nm] at the corners of square pixels of ``pitch`` [nm]."""
+        n = int(state.counts[ALIVE])
+        found = self.specimen
+        planes = SlipPlanes(
+            found.plane_x, found.plane_y, np.arctan2(found.plane_sin, found.plane_cos), found.plane_length
+        )
+        plane = state.plane[:n].copy()
+        x, y = self.places(state)
+        strip = Strip(self.model.width, self.model.height, crystal.elastic(), self.modes)
+        dislocations = Dislocations.on_planes(x, y, planes.angle[plane], state.sign[:n], self.model.burgers)
+        columns, rows = round(strip.width / pitch), round(strip.height / pitch)
+        return displacement(
+            strip, dislocations, plane, state.start_slip, planes, self.stress(state),
+            np.linspace(0, strip.width, columns + 1), np.linspace(0, strip.height, rows + 1),
+        )  # fmt: skip
+
+    def _save(
+        self, path: Path, state: State, curve: Sequence[Float], frames: Sequence[dict[str, Any]]
+    ) -> None:
+        n = int(state.counts[ALIVE])
+        per = ("s", "sign", "velocity", "stiffness", "plane", "pin")
+        arrays = {
+            f"state_{key}": value[:n] if key in per else value for key, value in state._asdict().items()
+        }
+        save_arrays(
+            path,
+            capacity=np.array(self.capacity),
+            curve=np.concatenate(curve) if curve else np.zeros((0, 5)),
+            **arrays,
+            **{f"frames_{key}": value for key, value in _joined(frames).items()},
+        )
+
+    def _under_way(
+        self, folder: Path | None, leg: str
+    ) -> tuple[State, list[Float], list[dict[str, Any]]] | None:
+        path = None if folder is None else folder / f"{leg}.part.npz"
+        if path is None or not path.exists():
+            return None
+        found = _read_leg(path)
+        return found.state, [found.curve], _parted(found.frames)
+
+
+def _finished(folder: Path | None, leg: str) -> Leg | None:
+    path = None if folder is None else folder / f"{leg}.npz"
+    return _read_leg(path) if path is not None and path.exists() else None
+
+
+def _read_leg(path: Path) -> Leg:
+    data = load_arrays(path, "leg")
+    capacity = int(data["capacity"])
+    fields: dict[str, Any] = {}
+    for key in State._fields:
+        value = data[f"state_{key}"]
+        if key in ("s", "sign", "velocity", "stiffness", "plane", "pin"):
+            whole = np.zeros(capacity, value.dtype)
+            whole[: len(value)] = value
+            value = whole
+        fields[key] = value
+    frames = {key.removeprefix("frames_"): value for key, value in data.items() if key.startswith("frames_")}
+    return Leg(State(**fields), data["curve"], frames)
+
+
+def _joined(frames: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Arrays of all frames one after the other; ``first`` (frames + 1,) is where each begins."""
+    kinds = {"x": np.float32, "y": np.float32, "plane": np.int32, "sign": np.int8}
+    return {
+        **{key: np.array([frame[key] for frame in frames], float) for key in FRAME},
+        "first": np.concatenate([[0], np.cumsum([len(frame["x"]) for frame in frames])]).astype(np.int64),
+        **{
+            key: np.concatenate([np.zeros(0, kind), *(f[key] for f in frames)]) for key, kind in kinds.items()
+        },
+    }
+
+
+def _parted(frames: Mapping[str, Any]) -> list[dict[str, Any]]:
+    first = frames["first"]
+    return [
+        {
+            key: value[k] if key in FRAME else value[first[k] : first[k + 1]]
+            for key, value in frames.items()
+            if key != "first"
+        }
+        for k in range(len(frames["strain"]))
+    ]
+
+
+# ---------------------------------------------------------------- the task
+
+
+def trajectory(
+    folder: Path,
+    inputs: Sequence[Path],
+    progress: Callable[[float], None],
+    *,
+    name: str,
+    width: float,
+    slip: Any,
+    seed: int,
+    prior: Sequence[float],
+    reload: Sequence[float],
+    pitch: float | None,
+    frame_step: float,
+    crystal: Mapping[str, Any],
+) -> None:
+    """Run a trajectory and write ``trajectory.h5``, see :mod:`vitrine.simulate.dislocations.files`.
+
+    Parameters
+    ----------
+    width: µm. prior, reload, frame_step: strains in %. pitch: nm, or None for the default.
+    crystal: settings of :class:`~vitrine.simulate.dislocations.settings.Crystal`.
+
+    Raises
+    ------
+    EngineError: a guard stopped it; nothing of the trajectory is kept.
+    """
+    from vitrine.simulate.dislocations.files import TRAJECTORY, write_trajectory
+
+    if (folder / TRAJECTORY).exists():
+        return
+    settings = Crystal.model_validate(crystal)
+    nm = 1000 * width
+    run = Run(name, settings.model(nm), settings.specimen(nm, slip, seed), settings.modes, frame_step / 100)
+    edge = pitch_of(nm, pitch)
+    total = max(prior) + len(prior) * max(reload)
+    legs: dict[str, Leg] = {}
+    maps: dict[tuple[float, float], tuple[Any, Any]] = {}
+    state, done, start = run.start(), 0.0, 0.0
+    for at in sorted(prior):
+        tell = _part(progress, done / total, (at - start) / total)
+        loaded = run.leg(state, at / 100, folder, f"load-{at:g}", tell)
+        done, start, state = done + at - start, at, loaded.state
+        unloaded = run.leg(state, None, folder, f"unload-{at:g}")
+        legs |= {f"load-{at:g}": loaded, f"unload-{at:g}": unloaded}
+        rest = float(unloaded.state.numbers[STRAIN])
+        before = run.displacement(settings, unloaded.state, edge)
+        now, gone = unloaded.state, 0.0
+        for to in sorted(reload):
+            tell = _part(progress, done / total, (to - gone) / total)
+            again = run.leg(now, rest + to / 100, folder, f"reload-{at:g}-{to:g}", tell)
+            done, gone, now = done + to - gone, to, again.state
+            moved = run.displacement(settings, now, edge) - before
+            legs[f"reload-{at:g}-{to:g}"] = again
+            maps[at, to] = (strain_of(moved, edge).astype(np.float32), moved.astype(np.float32))
+    write_trajectory(
+        folder / TRAJECTORY, run, legs, maps,
+        {"name": name, "width": width, "slip": slip, "seed": seed, "pitch": edge},
+    )  # fmt: skip
+    for scrap in folder.glob("*load-*.npz"):
+        scrap.unlink()
+
+
+def _part(progress: Callable[[float], None], begin: float, share: float) -> Callable[[float], None]:
+    return lambda fraction: progress(min(1.0, begin + share * fraction))

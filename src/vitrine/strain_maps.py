@@ -1,0 +1,62 @@
+"""What a camera would see of a crystal: strain on a regular, undeformed grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+COMPONENTS = ("xx", "yy", "xy")
+"""of the strain, tensor components"""
+
+
+@dataclass(frozen=True)
+class StrainMap:
+    """Strain at pixels.
+
+    Attributes
+    ----------
+    strain: (3, rows, columns) float32, components xx, yy and xy of the small-strain tensor; row 0 is at y = 0.
+    pitch: edge of a pixel [nm].
+    axis: the loading axis.
+    info: what else is known (JSON-able): prior and reload strain [%], width [µm], slip ...
+    """
+
+    strain: NDArray[np.float32]
+    pitch: float
+    axis: Literal["x", "y"] = "y"
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.strain.ndim != 3 or len(self.strain) != len(COMPONENTS):
+            raise ValueError(f"strain should be (3, rows, columns), not {self.strain.shape}")
+
+    @property
+    def axial(self) -> NDArray[np.float32]:
+        """(rows, columns) strain along the loading axis."""
+        return self.strain[1 if self.axis == "y" else 0]
+
+    @property
+    def equivalent(self) -> NDArray[np.float32]:
+        """(rows, columns) von Mises strain of the in-plane components, sqrt(2 e:e / 3) of the deviator.
+
+        The strain normal to the plane is 0 (plane strain).
+        """
+        xx, yy, xy = self.strain
+        mean = (xx + yy) / 3
+        total = (xx - mean) ** 2 + (yy - mean) ** 2 + mean**2 + 2 * xy**2
+        return np.sqrt(2 / 3 * total).astype(np.float32)
+
+
+def strain_of(displacement: NDArray[np.float64], pitch: float) -> NDArray[np.float64]:
+    """(3, rows - 1, columns - 1) strain by finite differences between the four corners of each pixel.
+
+    ``displacement`` is (2, rows, columns) u_x and u_y at the corners, in the unit of ``pitch``. The mean of yy
+    over a map is exactly what its ends have moved apart.
+    """
+    u, v = displacement
+    across = [(f[1:, 1:] - f[1:, :-1] + f[:-1, 1:] - f[:-1, :-1]) / (2 * pitch) for f in (u, v)]
+    along = [(f[1:, 1:] - f[:-1, 1:] + f[1:, :-1] - f[:-1, :-1]) / (2 * pitch) for f in (u, v)]
+    return np.stack([across[0], along[1], 0.5 * (along[0] + across[1])])
