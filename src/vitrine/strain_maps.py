@@ -36,7 +36,7 @@ class StrainMap:
     @property
     def axial(self) -> NDArray[np.float32]:
         """(rows, columns) strain along the loading axis."""
-        return self.strain[1 if self.axis == "y" else 0]
+        return np.asarray(self.strain[1 if self.axis == "y" else 0])
 
     @property
     def equivalent(self) -> NDArray[np.float32]:
@@ -47,7 +47,7 @@ class StrainMap:
         xx, yy, xy = self.strain
         mean = (xx + yy) / 3
         total = (xx - mean) ** 2 + (yy - mean) ** 2 + mean**2 + 2 * xy**2
-        return np.sqrt(2 / 3 * total).astype(np.float32)
+        return np.asarray(np.sqrt(2 / 3 * total), np.float32)
 
 
 def strain_of(displacement: NDArray[np.float64], pitch: float) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from numba import njit
 from vitrine.physics.strip_kernels import EXACT, FAST, add_rows
 from vitrine.physics.strip_tree import (
     ORDER, Grid, add_distant, add_series, child_series, leaf_moments, parent_moments, sort_by_box,
+    zeros_by_line,
 )  # fmt: skip
 
 WORTH_FROM = 90_000
@@ -205,8 +206,8 @@ def add_by_boxes(x, y, a, b, xt, yt, w, height, core, same, depth, theta):
     wanted = np.zeros(base[-1], np.int64)
     filled[base[depth] :] = start[1:] - start[:-1]
     wanted[base[depth] :] = place[1:] - place[:-1]
-    moments = np.empty((2 * base[-1], 4, ORDER))
-    series = np.zeros((base[-1], 4, ORDER))
+    moments = zeros_by_line(8 * base[-1] * ORDER).reshape(2 * base[-1], 4, ORDER)
+    series = zeros_by_line(4 * base[-1] * ORDER).reshape(base[-1], 4, ORDER)
     sources = near_sources(x, y, a, b, order, w, height)
     leaf_moments(sources[2], sources[10], sources[3], sources[4], start, leaf, moments[2 * base[depth] :])
     for d in range(depth, 0, -1):

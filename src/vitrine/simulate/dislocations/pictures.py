@@ -16,8 +16,8 @@ COLOURS = {"load": "#333333", "unload": "#888888", "reload": "#c0392b"}
 SIGNS = {1: ("#c0392b", "+b"), -1: ("#2463a6", "−b")}
 MOST_MAPS = 8
 MOST_FRAMES = 150
-SHOWN = 5.0
-"""reload strains at the upper end of the colours"""
+QUIET, LOUD = 0.03, 30.0
+"""excess strains, in units of the reload strain, below which colours are linear, and at which they end"""
 
 
 def draw(group: Any, name: str, path: Path) -> None:
@@ -28,6 +28,7 @@ def draw(group: Any, name: str, path: Path) -> None:
     DataError: the file cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import SymLogNorm
     from matplotlib.figure import Figure
 
     maps = read_maps(group, name)[:MOST_MAPS]
@@ -41,11 +42,12 @@ def draw(group: Any, name: str, path: Path) -> None:
     _dislocations(axes[1], frames, len(frames["strain"]) - 1)
     axes[1].set_title(f"after {_said(last)}", fontsize=7)
     image: Any = None
+    norm = SymLogNorm(QUIET, vmin=-LOUD, vmax=LOUD)
     for axis, each in zip(axes[2:], maps, strict=True):
         reload = each.info["reload"]
         extent = (0.0, each.pitch * each.axial.shape[1], 0.0, each.pitch * each.axial.shape[0])
         image = axis.imshow(
-            100 * each.axial / reload, origin="lower", extent=extent, cmap="magma", vmin=0, vmax=SHOWN,
+            100 * each.axial / reload - 1, origin="lower", extent=extent, cmap="RdBu_r", norm=norm,
             interpolation="nearest",
         )  # fmt: skip
         axis.set_title(f"prior {each.info['prior']:g} %\nreload {reload:g} %", fontsize=7)
@@ -54,7 +56,7 @@ def draw(group: Any, name: str, path: Path) -> None:
         axis.set_yticks([])
     if image is not None:
         bar = figure.colorbar(image, ax=list(axes[2:]), shrink=0.6, extend="both")
-        bar.set_label("axial strain / reload strain", fontsize=8)
+        bar.set_label("axial strain over reload strain, minus 1", fontsize=8)
         bar.ax.tick_params(labelsize=7)
     figure.suptitle(
         f"{name}: {1000 * float(group.attrs['width']):g} nm wide, {group.attrs['slip']} slip system"

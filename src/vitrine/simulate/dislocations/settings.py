@@ -1,8 +1,8 @@
-"""Settings of the crystal, its dislocations and their integration: what each is, from where, and its effect.
+"""Settings of the crystal, its dislocations and their integration: what each is, from where, its effect.
 
-Q: Yang et al. 2020, doi:10.1038/s41598-020-65157-z. R: usual in the model of Van der Giessen & Needleman 1995,
-doi:10.1088/0965-0393/3/5/008, and Papanikolaou, Song & Van der Giessen 2017, arXiv:1511.04613. T: chosen by
-trial, see the page on dislocations.
+Q: Yang et al. 2020, doi:10.1038/s41598-020-65157-z. R: usual in the model of Van der Giessen & Needleman
+1995, doi:10.1088/0965-0393/3/5/008, and Papanikolaou, Song & Van der Giessen 2017, arXiv:1511.04613. T:
+chosen by trial, see the page on dislocations.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Crystal(Part):
     source_density: float = Field(60.0, ge=0, le=1e5, description="sources per µm^2 (R); higher is weaker")
     source_count: Literal["fixed", "poisson"] = Field(
         "fixed",
-        description="fixed: the expected number of sources, at least one; poisson: drawn for each crystal (R)",
+        description="fixed: the expected number of sources, at least one; poisson: drawn (R)",
     )
     source_strength: Megapascals = Field(
         50.0, description="MPa, mean resolved stress that makes a dipole (R)"
@@ -84,8 +84,8 @@ class Crystal(Part):
     core: Nanometres = Field(0.5, le=5, description="nm over which a dislocation's own field is softened (T)")
     junction_strength: Megapascals = Field(
         300.0,
-        description="MPa that part two on crossing planes that attract each other: their mutual field is that "
-        "of cores spread over mu b / (4 pi (1 - nu)) over this strength (T); above 1500 no rule is left",
+        description="MPa that part two on crossing planes that attract each other: they act on each other as "
+        "if their cores were spread over mu b / (4 pi (1 - nu)) over this strength (T); none above 1500",
     )
     strain_rate: float = Field(1e4, gt=0, le=1e8, description="1/s (R); a larger one strengthens")
     integrator: Literal["implicit", "explicit"] = Field(
@@ -120,13 +120,13 @@ class Crystal(Part):
         least = math.tan(math.radians(90 - self.slip_angle)) + 0.2
         if self.aspect < least:
             raise ValueError(
-                f"aspect: slip planes {self.slip_angle:g}° from the load need at least {least:.2f} to run from "
-                f"side to side, not {self.aspect:g}"
+                f"aspect: slip planes {self.slip_angle:g}° from the load need at least {least:.2f} to run "
+                f"from side to side, not {self.aspect:g}"
             )
         if self.annihilation < 2 * self.burgers or self.exit_distance < self.core:
             raise ValueError(
-                "annihilation must be at least 2 Burgers vectors, and exit_distance at least core: the field of a "
-                "single dislocation means nothing closer"
+                "annihilation must be at least 2 Burgers vectors, and exit_distance at least core: the field "
+                "of a single dislocation means nothing closer"
             )
         return self
 

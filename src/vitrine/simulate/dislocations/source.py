@@ -1,4 +1,4 @@
-"""The source: trajectories of crystals of several widths, each with a map for every prior and reload strain."""
+"""The source: trajectories of crystals of several widths, with a map for every prior and reload strain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEAST_STRAIN = 0.002
 
 
 class DislocationDynamics(Crystal):
-    """Load, branch off at every prior strain, unload to zero stress, load again, and map what the reload did."""
+    """Load, branch off at every prior strain, unload to zero stress, load again; map what the reload did."""
 
     kind: Literal["dislocations"] = "dislocations"
     width: tuple[Micrometres, ...] = Field(
