@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional, get_args, get_origin
 
@@ -39,6 +40,7 @@ def _command(kind: str) -> Any:
 
     part = shelf.part_class("source", kind)
     fields = {name: field for name, field in part.model_fields.items() if name != "kind"}
+    scales: Mapping[str, Mapping[str, Any]] = getattr(part, "scales", {})
 
     def command(
         out: Path,
@@ -48,9 +50,14 @@ def _command(kind: str) -> Any:
         memory: float | None,
         scheduler: str | None,
         slurm: Path | None,
-        **settings: str | None,
+        scale: str | None = None,
+        **settings: str | bool | None,
     ) -> None:
-        given = {n: _value(n, fields[n], text) for n, text in settings.items() if text is not None}
+        given = _of_scale(scale, scales) | {
+            name: said if isinstance(said, bool) else _value(name, fields[name], said)
+            for name, said in settings.items()
+            if said is not None
+        }
         campaign: dict[str, Any] = {
             "workers": workers,
             "stall": stall,
@@ -65,11 +72,17 @@ def _command(kind: str) -> Any:
 
     options: dict[str, tuple[Any, Any]] = {
         name: (
-            Optional[str],  # noqa: UP045 - typer reads this at run time
-            typer.Option(None, _flag(name), metavar="VALUE", help=_words(field)),
+            (Optional[bool], typer.Option(None, _switch(name, field), help=_words(field)))  # noqa: UP045
+            if bool in _kinds(field.annotation)
+            # typer reads this at run time
+            else (Optional[str], typer.Option(None, _flag(name), metavar="VALUE", help=_words(field)))  # noqa: UP045
         )
         for name, field in fields.items()
-    } | {
+    }
+    if scales:
+        words = f"{' | '.join(scales)}: many settings at once; each of them that is given overrides it"
+        options["scale"] = (Optional[str], typer.Option(None, "--scale", metavar="NAME", help=words))  # noqa: UP045
+    options |= {
         "out": (Path, typer.Option(..., "-o", "--out", help="file to write")),
         "workers": (int, typer.Option(2, "--workers", min=0, help="worker processes; 0 is this process")),
         "store": (Optional[Path], typer.Option(None, "--store", help="folder of the store")),  # noqa: UP045
@@ -104,8 +117,21 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def _switch(name: str, field: FieldInfo) -> str:
+    """``--movie``; what is on by default can be put off: ``--relaxed/--no-relaxed``."""
+    return _flag(name) if field.default is False else f"{_flag(name)}/{_flag(f'no-{name}')}"
+
+
+def _of_scale(name: str | None, scales: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    if name is not None and name not in scales:
+        raise InputError(f"--scale: no scale {name!r}{did_you_mean(name, scales)}")
+    return {} if name is None else dict(scales[name])
+
+
 def _words(field: FieldInfo) -> str:
     """Description and default of a setting."""
+    if field.default is False:
+        return field.description or ""
     if field.is_required():
         return f"{field.description or ''} [required]"
     default = field.get_default(call_default_factory=True)

@@ -11,13 +11,13 @@ side. With gamma = a + i b and X0 = x0 - s a dislocation adds
     direct:  F0 = 2 a C1 + 2 x0 gamma C2                         F1 = -2 gamma C2
     image:   F0 = -2 a C1 + 2 X0 conj(gamma) C2 - s F1           F1 = 2 gamma C2 - 8 X0 conj(gamma) C3
 
-and a mirror the conjugate of that at conj z. The boxes therefore fill 2 columns columns (images left and
-right of the strip) and 2 rows rows (mirrors, periodic), of which only columns x rows hold moments of their
-own. Moments are sums of delta^k / k! and coefficients of series are multiplied by l!, so that they meet in
+and a mirror the conjugate of that at conj z. The boxes therefore fill twice the columns (images left and
+right of the strip) and twice the rows (mirrors, periodic), of which only those over the strip hold moments. Moments are sums of delta^k / k! and coefficients of series are multiplied by l!, so that they meet in
 d[k + l], d[n] = (-1)^n times the n-th derivative of C1 between two centres. Both are kept as (4, ORDER):
 F0 re, F0 im, F1 re, F1 im. Units: nm, MPa; nothing is scaled, 1e4^32 and 64! are small for a double.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -41,14 +41,6 @@ class Grid(NamedTuple):
     height: float
     columns: int
     rows: int
-
-
-@njit(**EXACT)
-def zeros_by_line(n):
-    """(n,) zeros from the start of a cache line: vectors that straddle two lines take half as long again."""
-    found = np.zeros(n + 8)
-    first = (-found.ctypes.data % 64) // 8
-    return found[first : first + n]
 
 
 @njit(**EXACT)
@@ -107,50 +99,53 @@ def derivative_table(reach_x, reach_y, grid):
         for j in range(reach_y + 1):
             if i < 2 and j < 2:  # neighbours
                 continue
-            one = table[reach_x + i, reach_y + j]
+            one = np.empty((2, 2 * ORDER))
             derivatives(complex(i * grid.w / grid.columns, j * grid.height / grid.rows), g, one)
-            sign = -1.0  # C1 is odd
+            odd = -1.0  # C1 under zeta -> -zeta, then its first derivative, ...
             for n in range(2 * ORDER - 1):
-                re, im = one[0, n], one[1, n]
-                table[reach_x - i, reach_y - j, 0, n] = sign * re
-                table[reach_x - i, reach_y - j, 1, n] = sign * im
-                table[reach_x - i, reach_y + j, 0, n] = sign * re
-                table[reach_x - i, reach_y + j, 1, n] = -sign * im
-                table[reach_x + i, reach_y - j, 0, n] = re
-                table[reach_x + i, reach_y - j, 1, n] = -im
-                one[0, n] = re
-                one[1, n] = im
-                sign = -sign
+                for sx, sy in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
+                    factor = 1.0 if sx > 0 else odd
+                    table[reach_x + sx * i, reach_y + sy * j, 0, n] = factor * one[0, n]
+                    table[reach_x + sx * i, reach_y + sy * j, 1, n] = factor * sx * sy * one[1, n]
+                odd = -odd
     return table
 
 
-def translator(terms):  # type: ignore[no-untyped-def]
-    """:func:`translate` with so many terms, known to the compiler: loops come out as vectors. Four k at once."""
+def translator(terms):
+    """A compiled function that adds what many boxes of poles send to the series of one box.
+
+    To ``target[t, :, m]`` it adds the sums over k < ``terms`` of ``source[s, :, k] * table[cell, :, k + m]``
+    for every (s, cell, mirror) of ``links[:n]``, all complex in (re, im), conjugated for a mirror. The
+    compiler knows ``terms`` and makes vectors of m; four k at once spare it stores.
+    """
 
     @njit(**FAST)
-    def translate(source, s, table, i, j, sign, target, t):
-        for k in range(0, terms, 4):
-            a0, a1, a2, a3 = source[s, 0, k], source[s, 0, k + 1], source[s, 0, k + 2], source[s, 0, k + 3]
-            b0, b1, b2, b3 = source[s, 1, k], source[s, 1, k + 1], source[s, 1, k + 2], source[s, 1, k + 3]
-            c0, c1, c2, c3 = source[s, 2, k], source[s, 2, k + 1], source[s, 2, k + 2], source[s, 2, k + 3]
-            d0, d1, d2, d3 = source[s, 3, k], source[s, 3, k + 1], source[s, 3, k + 2], source[s, 3, k + 3]
-            for m in range(terms):
-                r0, q0 = table[i, j, 0, k + m], table[i, j, 1, k + m]
-                r1, q1 = table[i, j, 0, k + m + 1], table[i, j, 1, k + m + 1]
-                r2, q2 = table[i, j, 0, k + m + 2], table[i, j, 1, k + m + 2]
-                r3, q3 = table[i, j, 0, k + m + 3], table[i, j, 1, k + m + 3]
-                target[t, 0, m] += (
-                    a0 * r0 + a1 * r1 + a2 * r2 + a3 * r3 - (b0 * q0 + b1 * q1 + b2 * q2 + b3 * q3)
-                )
-                target[t, 1, m] += sign * (
-                    a0 * q0 + a1 * q1 + a2 * q2 + a3 * q3 + (b0 * r0 + b1 * r1 + b2 * r2 + b3 * r3)
-                )
-                target[t, 2, m] += (
-                    c0 * r0 + c1 * r1 + c2 * r2 + c3 * r3 - (d0 * q0 + d1 * q1 + d2 * q2 + d3 * q3)
-                )
-                target[t, 3, m] += sign * (
-                    c0 * q0 + c1 * q1 + c2 * q2 + c3 * q3 + (d0 * r0 + d1 * r1 + d2 * r2 + d3 * r3)
-                )
+    def translate(source, table, links, n, target, t):
+        for link in range(n):
+            s, cell = links[link, 0], links[link, 1]
+            sign = 1.0 - 2.0 * links[link, 2]
+            for k in range(0, terms, 4):
+                a0, a1 = source[s, 0, k], source[s, 0, k + 1]
+                a2, a3 = source[s, 0, k + 2], source[s, 0, k + 3]
+                b0, b1 = source[s, 1, k], source[s, 1, k + 1]
+                b2, b3 = source[s, 1, k + 2], source[s, 1, k + 3]
+                c0, c1 = source[s, 2, k], source[s, 2, k + 1]
+                c2, c3 = source[s, 2, k + 2], source[s, 2, k + 3]
+                d0, d1 = source[s, 3, k], source[s, 3, k + 1]
+                d2, d3 = source[s, 3, k + 2], source[s, 3, k + 3]
+                for m in range(terms):
+                    r0, q0 = table[cell, 0, k + m], table[cell, 1, k + m]
+                    r1, q1 = table[cell, 0, k + m + 1], table[cell, 1, k + m + 1]
+                    r2, q2 = table[cell, 0, k + m + 2], table[cell, 1, k + m + 2]
+                    r3, q3 = table[cell, 0, k + m + 3], table[cell, 1, k + m + 3]
+                    re = a0 * r0 + a1 * r1 + a2 * r2 + a3 * r3 - (b0 * q0 + b1 * q1 + b2 * q2 + b3 * q3)
+                    im = a0 * q0 + a1 * q1 + a2 * q2 + a3 * q3 + (b0 * r0 + b1 * r1 + b2 * r2 + b3 * r3)
+                    target[t, 0, m] += re
+                    target[t, 1, m] += sign * im
+                    re = c0 * r0 + c1 * r1 + c2 * r2 + c3 * r3 - (d0 * q0 + d1 * q1 + d2 * q2 + d3 * q3)
+                    im = c0 * q0 + c1 * q1 + c2 * q2 + c3 * q3 + (d0 * r0 + d1 * r1 + d2 * r2 + d3 * r3)
+                    target[t, 2, m] += re
+                    target[t, 3, m] += sign * im
 
     return translate
 
@@ -159,30 +154,19 @@ translate_16, translate_24, translate_32 = translator(16), translator(24), trans
 
 
 @njit(**EXACT)
-def translate(source, s, table, i, j, terms, sign, target, t):
-    """Add to ``target[t, :, m]`` the sums over k of ``source[s, :, k] * table[i, j, :, k + m]``.
-
-    All complex in (re, im); the result is conjugated for ``sign`` -1.
-    """
-    if terms <= 16:
-        translate_16(source, s, table, i, j, sign, target, t)
-    elif terms <= 24:
-        translate_24(source, s, table, i, j, sign, target, t)
-    else:
-        translate_32(source, s, table, i, j, sign, target, t)
-
-
-@njit(**EXACT)
 def terms_needed(dx, dy, grid):
-    """Terms for two boxes so many columns and rows apart."""
+    """0, 1 or 2 for 16, 24 or 32 terms between two boxes so many columns and rows apart."""
     hx, hy = grid.w / grid.columns, grid.height / grid.rows
     radius = 0.5 * np.hypot(hx, hy)
-    return min(ORDER, np.log(ACCURACY) / np.log(radius / (np.hypot(dx * hx, dy * hy) - radius)))
+    distance = np.hypot(dx * hx, dy * hy) - radius
+    if distance <= radius:
+        return 2
+    return max(0, min(2, int(np.ceil(np.log(ACCURACY) / np.log(radius / distance) / 8)) - 2))
 
 
 @njit(**FAST)
 def fill_powers(re, im, powers):
-    """Fill ``powers`` (2, ORDER) of a complex number; ``powers[:, 0]`` is there. Eight at once after the first."""
+    """Fill ``powers`` (2, ORDER) of a complex number from the zeroth, which is there; eight at a time."""
     for k in range(1, 8):
         powers[0, k] = powers[0, k - 1] * re - powers[1, k - 1] * im
         powers[1, k] = powers[0, k - 1] * im + powers[1, k - 1] * re
@@ -194,12 +178,12 @@ def fill_powers(re, im, powers):
 
 
 @njit(**FAST)
-def leaf_sums(x, y, a, b, first, last, cx, cy, powers, sums):
-    """Fill ``sums`` (6, ORDER): a, gamma and x0 gamma times delta^k, re and im, of sources first <= j < last."""
+def leaf_sums(sources, first, last, cx, cy, powers, sums):
+    """Fill ``sums`` (6, ORDER): a, gamma, x0 gamma times delta^k, re and im, of sources first <= j < last."""
     sums[:] = 0.0
     for j in range(first, last):
-        fill_powers(x[j] - cx, y[j] - cy, powers)
-        aj, bj, xj = a[j], b[j], x[j]
+        xj, aj, bj = sources[0, j], sources[1, j], sources[2, j]
+        fill_powers(xj - cx, sources[3, j] - cy, powers)
         for k in range(ORDER):
             re, im = powers[0, k], powers[1, k]
             gr = aj * re - bj * im
@@ -213,20 +197,19 @@ def leaf_sums(x, y, a, b, first, last, cx, cy, powers, sums):
 
 
 @njit(**EXACT)
-def leaf_moments(x, y, a, b, start, grid, moments):
+def leaf_moments(sources, start, grid, moments):
     """Fill ``moments`` (2 boxes, 4, ORDER) of boxes of direct poles (even) and of their images (odd).
 
-    ``x``, ``y``, ``a``, ``b`` are sorted by box.
+    ``sources`` (4, n) are x, a, b, y, sorted by box.
     """
-    sums = zeros_by_line(6 * ORDER).reshape(6, ORDER)
-    powers = zeros_by_line(2 * ORDER).reshape(2, ORDER)
+    sums, powers = np.empty((6, ORDER)), np.zeros((2, ORDER))
     powers[0, 0] = 1.0
     for box in range(len(start) - 1):
         if start[box] == start[box + 1]:
             continue
         cx = (box // grid.rows + 0.5) * grid.w / grid.columns
         cy = (box % grid.rows + 0.5) * grid.height / grid.rows
-        leaf_sums(x, y, a, b, start[box], start[box + 1], cx, cy, powers, sums)
+        leaf_sums(sources, start[box], start[box + 1], cx, cy, powers, sums)
         pole_moments(sums, 0.0 if 2 * cx < grid.w else grid.w, moments[2 * box], moments[2 * box + 1])
 
 
@@ -260,11 +243,12 @@ def pole_moments(sums, side, direct, image):
 
 @njit(**EXACT)
 def shifts(grid):
-    """Weights of :func:`translate` that move a child's centre to its parent's, for the child's terms reversed.
+    """(12, 2, 2 * ORDER) weights of ``translate`` between the centres of children and of their parents.
 
-    (4 children, 3, 2, 2 * ORDER): moments of poles, moments of images, and a series from parent to child.
+    3 * child + 0 moves moments of poles to the parent, + 1 moments of images, + 2 a series to the child; for
+    terms in reversed order.
     """
-    found = np.zeros((4, 3, 2, 2 * ORDER))
+    found = np.zeros((12, 2, 2 * ORDER))
     last = ORDER - 1
     for child in range(4):
         d = complex((child // 2 - 0.5) * grid.w / grid.columns, (child % 2 - 0.5) * grid.height / grid.rows)
@@ -273,28 +257,32 @@ def shifts(grid):
             power = 1 + 0j
             for i in range(ORDER):
                 at = last - i if kind == 2 else last + i
-                found[child, kind, 0, at] = power.real
-                found[child, kind, 1, at] = power.imag
+                found[3 * child + kind, 0, at] = power.real
+                found[3 * child + kind, 1, at] = power.imag
                 power *= step / (i + 1)
     return found
 
 
 @njit(**EXACT)
 def parent_moments(children, count, grid, moments):
-    """Fill ``moments`` (boxes / 2, 4, ORDER) of the parents from those of the children (2 boxes, 4, ORDER)."""
+    """Fill ``moments`` (boxes / 2, 4, ORDER) of the parents from ``children`` (2 boxes, 4, ORDER)."""
     weights = shifts(grid)
-    turned = np.empty((1, 4, ORDER))
+    turned = np.empty((8, 4, ORDER))
+    links = np.zeros((2, 4, 3), np.int64)
     moments[:] = 0.0
-    for box in range(len(count)):
-        if count[box] == 0:
-            continue
-        column, row = box // grid.rows, box % grid.rows
-        parent = (column // 2) * (grid.rows // 2) + row // 2
-        for kind in range(2):
-            turned[0, :, :ORDER] = children[2 * box + kind, :, ORDER - 1 :: -1]
-            translate_32(
-                turned, 0, weights, 2 * (column % 2) + row % 2, kind, 1.0, moments, 2 * parent + kind
-            )
+    for parent in range(len(count) // 4):
+        n = 0
+        for child in range(4):
+            column, row = parent // (grid.rows // 2), parent % (grid.rows // 2)
+            box = (2 * column + child // 2) * grid.rows + 2 * row + child % 2
+            if count[box] > 0:
+                for kind in range(2):
+                    turned[2 * n + kind] = children[2 * box + kind, :, ::-1]
+                    links[kind, n, 0], links[kind, n, 1] = 2 * n + kind, 3 * child + kind
+                n += 1
+        if n > 0:
+            translate_32(turned, weights, links[0], n, moments, 2 * parent)
+            translate_32(turned, weights, links[1], n, moments, 2 * parent + 1)
 
 
 @njit(**EXACT)
@@ -302,79 +290,64 @@ def child_series(parents, count, grid, series):
     """Add the parents' Taylor series (boxes / 4, 4, ORDER) to those of the children (boxes, 4, ORDER)."""
     weights = shifts(grid)
     turned = np.empty((1, 4, ORDER))
+    links = np.zeros((1, 3), np.int64)
     for box in range(len(count)):
         if count[box] == 0:
             continue
         column, row = box // grid.rows, box % grid.rows
-        turned[0, :, :ORDER] = parents[(column // 2) * (grid.rows // 2) + row // 2, :, ORDER - 1 :: -1]
-        translate_32(turned, 0, weights, 2 * (column % 2) + row % 2, 2, 1.0, series, box)
+        turned[0] = parents[(column // 2) * (grid.rows // 2) + row // 2, :, ::-1]
+        links[0, 1] = 3 * (2 * (column % 2) + row % 2) + 2
+        translate_32(turned, weights, links, 1, series, box)
+
+
+@njit(**EXACT)
+def distant(column, row, filled, grid, top, reach_x, reach_y, terms, links):
+    """Fill ``links`` (3, n, 3) of a box for each number of terms: source, cell of the table, mirror.
+
+    Returns their counts (3,). Sources are all boxes that are no neighbours and whose parents are, or all on the ``top`` level.
+    """
+    columns, rows = grid.columns, grid.rows
+    counts = np.zeros(3, np.int64)
+    left, low = (-(columns // 2), row - rows) if top else (column - 2 - column % 2, row - 2 - row % 2)
+    across, along = (2 * columns, 2 * rows) if top else (6, 6)
+    for c in range(left, left + across):
+        image = c < 0 or c >= columns
+        source_column = c if not image else -1 - c if c < 0 else 2 * columns - 1 - c
+        for r in range(low, low + along):
+            if abs(c - column) < 2 and abs(r - row) < 2:
+                continue
+            mirror = r < 0 or r >= rows
+            box = source_column * rows + (r if not mirror else -1 - r if r < 0 else 2 * rows - 1 - r)
+            if filled[box] == 0:
+                continue
+            # a mirror: the conjugate of the field at conj z
+            i, j = column - c + reach_x, (r - row if mirror else row - r) + reach_y
+            k = terms[i, j]
+            n = counts[k]
+            links[k, n, 0], links[k, n, 1] = 2 * box + image, i * (2 * reach_y + 1) + j
+            links[k, n, 2] = mirror
+            counts[k] = n + 1
+    return counts
 
 
 @njit(**EXACT)
 def add_distant(moments, filled, wanted, grid, top, series):
-    """Add to ``series`` (boxes, 4, ORDER) all boxes that are no neighbours and whose parents are, or all.
+    """Add to ``series`` (boxes, 4, ORDER) what :func:`distant` boxes send.
 
     ``filled`` and ``wanted`` (boxes,) count sources and targets. ``top`` is the level without parents.
     """
-    columns, rows = grid.columns, grid.rows
-    reach_x, reach_y = (columns + columns // 2 - 1, rows) if top else (3, 3)
+    reach_x, reach_y = (grid.columns + grid.columns // 2 - 1, grid.rows) if top else (3, 3)
     table = derivative_table(reach_x, reach_y, grid)
-    terms = np.empty(table.shape[:2])
+    terms = np.empty(table.shape[:2], np.int64)
     for i in range(len(terms)):
         for j in range(terms.shape[1]):
             terms[i, j] = terms_needed(i - reach_x, j - reach_y, grid)
-    for target in range(columns * rows):
-        if wanted[target] == 0:
-            continue
-        column, row = target // rows, target % rows
-        left, low = (-(columns // 2), row - rows) if top else (column - 2 - column % 2, row - 2 - row % 2)
-        across, along = (2 * columns, 2 * rows) if top else (6, 6)
-        for c in range(left, left + across):
-            image = c < 0 or c >= columns
-            source_column = c if not image else -1 - c if c < 0 else 2 * columns - 1 - c
-            for r in range(low, low + along):
-                if abs(c - column) < 2 and abs(r - row) < 2:
-                    continue
-                mirror = r < 0 or r >= rows
-                box = source_column * rows + (r if not mirror else -1 - r if r < 0 else 2 * rows - 1 - r)
-                if filled[box] == 0:
-                    continue
-                # a mirror: the conjugate of the field at conj z
-                i, j = column - c + reach_x, (r - row if mirror else row - r) + reach_y
-                sign = -1.0 if mirror else 1.0
-                translate(moments, 2 * box + image, table, i, j, terms[i, j], sign, series, target)
-
-
-@njit(**FAST)
-def value(terms, powers):
-    """F0 re, im, F1 re, im of a series with ``terms`` (4, ORDER)."""
-    s0 = s1 = s2 = s3 = 0.0
-    for m in range(ORDER):
-        re, im = powers[0, m], powers[1, m]
-        s0 += re * terms[0, m] - im * terms[1, m]
-        s1 += re * terms[1, m] + im * terms[0, m]
-        s2 += re * terms[2, m] - im * terms[3, m]
-        s3 += re * terms[3, m] + im * terms[2, m]
-    return s0, s1, s2, s3
-
-
-@njit(**EXACT)
-def add_series(x, y, order, start, grid, series, theta):
-    """Add to ``theta`` of targets the series (boxes, 4, ORDER) of their boxes; ``order`` is by box."""
-    terms = zeros_by_line(4 * ORDER).reshape(4, ORDER)
-    powers = zeros_by_line(2 * ORDER).reshape(2, ORDER)
-    powers[0, 0] = 1.0
-    for box in range(len(start) - 1):
-        if start[box] == start[box + 1]:
-            continue
-        cx = (box // grid.rows + 0.5) * grid.w / grid.columns
-        cy = (box % grid.rows + 0.5) * grid.height / grid.rows
-        factor = 1.0
-        for m in range(ORDER):
-            terms[:, m] = factor * series[box, :, m]
-            factor /= -(m + 1)
-        for t in range(start[box], start[box + 1]):
-            i = order[t]
-            fill_powers(x[i] - cx, y[i] - cy, powers)
-            s0, s1, s2, s3 = value(terms, powers)
-            theta[i] += complex(s0 + x[i] * s2, s1 + x[i] * s3)
+    cells = table.reshape(-1, 2, 2 * ORDER)
+    links = np.empty((3, 4 * len(wanted) if top else 27, 3), np.int64)
+    for target in range(len(wanted)):
+        if wanted[target] > 0:
+            column, row = target // grid.rows, target % grid.rows
+            n = distant(column, row, filled, grid, top, reach_x, reach_y, terms, links)
+            translate_16(moments, cells, links[0], n[0], series, target)
+            translate_24(moments, cells, links[1], n[1], series, target)
+            translate_32(moments, cells, links[2], n[2], series, target)

@@ -41,21 +41,31 @@ def export_set(source: DislocationDynamics, out: Path, compute: Compute) -> Iter
     check_same_settings(out, source.about(), source.not_determining, DISLOCATIONS)
     there, left_out = _there(out)
     tasks = source.tasks()
-    new = [task for task in tasks if task.label not in there]
+    # a guard would stop them again, perhaps after hours
+    failed = {task.label: left_out[task.label] for task in tasks if _stopped(task.label, left_out)}
+    new = [task for task in tasks if task.label not in there | set(failed)]
     yield f"{len(there)} trajectories are in {out} already, {len(new)} to make"
     outcomes = compute(new)
-    failed = {each.label: each.error or "failed" for each in outcomes if each.folder is None}
-    for name, reason in failed.items():
-        yield f"left out: {name}: {reason}"
-    if new and len(failed) == len(new):
-        raise TaskError(f"none of {len(new)} trajectories could be made; nothing is written to {out}")
     made = [each for each in outcomes if each.folder is not None]
-    if made:
+    reused = sum(each.reused for each in made)
+    if reused:
+        yield f"{reused} of {len(new)} are finished in the store and reused"
+    failed |= {each.label: each.error or "failed" for each in outcomes if each.folder is None}
+    for name, reason in failed.items():
+        yield f"left out: {name}: {reason.removeprefix(f'{name}: ')}"
+    first = next((task.label for task in tasks if task.label not in failed), None)
+    if first is None:
+        raise TaskError(f"none of {len(tasks)} trajectories could be made; nothing is written to {out}")
+    if made or failed.items() - left_out.items():
         kept = {name: reason for name, reason in left_out.items() if name not in {m.label for m in made}}
         _add(out, source, made, kept | failed)
     yield f"wrote {len(made)} trajectories to {out}"
-    first = next(task.label for task in tasks if task.label not in failed)
     yield from _pictures(out, first, source.movie)
+
+
+def _stopped(name: str, left_out: Mapping[str, str]) -> bool:
+    """Whether the engine itself gave a trajectory up: its words begin with the name."""
+    return left_out.get(name, "").startswith(f"{name}: ")
 
 
 def _there(out: Path) -> tuple[set[str], dict[str, str]]:
@@ -87,8 +97,10 @@ def _add(
             file.attrs["format"] = DISLOCATIONS.format
             file.attrs["about"] = json.dumps(source.about(), sort_keys=True)
             file.attrs["left_out"] = json.dumps(dict(left_out))
-            file.attrs["command"] = command(source)
             group = file.require_group("trajectories")
+            asked = {task.label for task in source.tasks()}
+            before = [] if set(group) <= asked else str(file.attrs.get("command", "")).splitlines()
+            file.attrs["command"] = "\n".join(dict.fromkeys([*before, command(source)]))
             for each, path in zip(made, files, strict=True):
                 with h5py.File(path, "r") as one:
                     one.copy(f"trajectories/{each.label}", group)
@@ -100,13 +112,13 @@ def _add(
 
 
 def command(source: DislocationDynamics) -> str:
-    """The command that makes such a file again."""
+    """The command that makes such a file again; a file that grew by several has a line for each."""
     words = [f"vitrine simulate {source.kind}"]
     for name, field in type(source).model_fields.items():
         value: Any = getattr(source, name)
         if name not in ("kind", "movie") and value != field.default:
             listed = value if isinstance(value, tuple) else (value,)
-            shown = ",".join(f"{each:g}" if isinstance(each, float) else str(each) for each in listed)
+            shown = ",".join(str(each).removesuffix(".0") for each in listed)
             words.append(f"--{name.replace('_', '-')} {shown}")
     return " ".join([*words, "-o FILE.h5"])
 
@@ -115,7 +127,7 @@ def _pictures(out: Path, name: str, movie: bool) -> Iterator[str]:
     from vitrine.simulate.dislocations.pictures import animate, draw
 
     figure = out.with_suffix(".png")
-    with opened(out, DISLOCATIONS) as file:
+    with opened(out, DISLOCATIONS, trusted=True) as file:  # of our own making, or looked at before
         group = file["trajectories"][name]
         draw(group, name, figure)
         yield f"drew {name} in {figure}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,8 @@ UNITS = {
     "obstacle_strength": "MPa",
 }
 PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+MOST_PIXELS = 100_000
+"""along an edge of a map"""
 FRAMES = ("strain", "stress", "first", "x", "y", "plane", "sign")
 
 
@@ -107,10 +110,7 @@ def read_maps(group: Any, name: str) -> list[StrainMap]:
     pitch = _number(group, "pitch")
     for key in group.get("maps", ()):
         place = group["maps"][key]
-        shape = place["strain"].shape
-        if len(shape) != 3 or shape[0] != 3:
-            raise ValueError(f"{place.name}/strain should be (3, rows, columns), not {shape}")
-        strain = read_array(place, "strain", shape).astype(np.float32)
+        strain = read_array(place, "strain", (3, *_pixels(group))).astype(np.float32)
         prior, reload = _number(place, "prior"), _number(place, "reload")
         info = {
             "id": f"{name}/p{prior:g}-r{reload:g}",
@@ -123,6 +123,25 @@ def read_maps(group: Any, name: str) -> list[StrainMap]:
         }
         found.append(StrainMap(strain, pitch, "y", info))
     return sorted(found, key=lambda each: (each.info["prior"], each.info["reload"]))
+
+
+def read_displacement(group: Any, prior: float, reload: float) -> Float:
+    """(2, rows + 1, columns + 1) u_x and u_y [nm] at the corners of the pixels of a map."""
+    rows, columns = _pixels(group)
+    return read_array(group["maps"][map_name(prior, reload)], "displacement", (2, rows + 1, columns + 1))
+
+
+def _pixels(group: Any) -> tuple[int, int]:
+    """Rows and columns of the maps."""
+    pitch, width, height = _number(group, "pitch"), 1000 * _number(group, "width"), _number(group, "height")
+    if max(width, height) / pitch > MOST_PIXELS:
+        raise ValueError(f"{group.name}: its pitch, {pitch:g} nm, is none for {width:g} by {height:g} nm")
+    return rows_of(height, pitch), round(width / pitch)
+
+
+def rows_of(height: float, pitch: float) -> int:
+    """Whole pixels in ``height`` [nm]; what is left is halved between both ends."""
+    return max(1, math.floor(height / pitch + 1e-6))
 
 
 def read_curve(group: Any, leg: str) -> Float:
@@ -195,7 +214,8 @@ def read_trajectories(path: Path, trusted: bool = False) -> dict[str, list[Strai
 
 def _read_all(file: Any) -> None:
     for name, group in file["trajectories"].items():
-        read_maps(group, name)
+        for each in read_maps(group, name):
+            read_displacement(group, each.info["prior"], each.info["reload"])
         read_crystal(group)
         for leg in legs_of(group):
             read_curve(group, leg)

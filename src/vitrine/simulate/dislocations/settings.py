@@ -93,9 +93,9 @@ class Crystal(Part):
         description="linearly implicit steps, or explicit ones that resolve every pair, 200 times slower",
     )
     largest_step: Nanoseconds = Field(0.5, description="ns")
-    largest_move: Nanometres = Field(4.0, description="nm in a step, of any dislocation")
+    largest_move: Nanometres = Field(8.0, description="nm in a step, of any dislocation")
     tolerance: Nanometres = Field(
-        0.5, description="nm, error of a step; with four times as much it is taken back"
+        1.0, description="nm, error of a step; with four times as much it is taken back"
     )
     stiff_radius: Nanometres = Field(150.0, description="nm within which pairs are treated implicitly")
     modes: int = Field(40, ge=8, le=400, description="Fourier modes of the smooth part of the image field")
@@ -123,12 +123,21 @@ class Crystal(Part):
                 f"aspect: slip planes {self.slip_angle:g}° from the load need at least {least:.2f} to run "
                 f"from side to side, not {self.aspect:g}"
             )
-        if self.annihilation < 2 * self.burgers or self.exit_distance < self.core:
-            raise ValueError(
-                "annihilation must be at least 2 Burgers vectors, and exit_distance at least core: the field "
-                "of a single dislocation means nothing closer"
-            )
+        for name, least, of_what in (
+            ("annihilation", 2 * self.burgers, "2 Burgers vectors"),
+            ("exit_distance", self.core, "core"),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"{name}: {getattr(self, name):g} nm is below {of_what}, {least:g} nm; the field of a single "
+                    "dislocation means nothing closer"
+                )
         return self
+
+    def widest_spacing(self, width: float) -> float:
+        """``plane_spacing`` [nm] above which a crystal of this width [nm] may be without slip planes."""
+        steep = math.radians(90 - self.slip_angle)
+        return (self.aspect - math.tan(steep)) * width * math.cos(steep)
 
     def elastic(self) -> Elastic:
         """Elastic constants in MPa and nm."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -20,6 +21,8 @@ MOST_TRAJECTORIES = 100_000
 LEAST_WIDTH, LARGEST_WIDTH = 0.03, 5.0
 LEAST_STRAIN = 0.002
 """%: less than a few steps of loading"""
+DIGITS = 6
+"""of widths and strains, which names of trajectories and their legs tell apart"""
 
 
 class DislocationDynamics(Crystal):
@@ -53,6 +56,17 @@ class DislocationDynamics(Crystal):
         "2-D discrete dislocation dynamics of a loaded crystal, strain maps of its reload"
     )
     not_determining: ClassVar[frozenset[str]] = frozenset({"width", "slip", "seed", "trajectories", "movie"})
+    scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {"width": (0.0625,), "slip": ("one", "two"), "prior": (0.1, 1.0), "trajectories": 2},
+        "demo": {"width": (0.0625, 0.125), "slip": ("one", "two"), "trajectories": 20},
+        "laptop": {"width": (0.0625, 0.125, 0.25, 0.5), "slip": ("one", "two"), "trajectories": 20},
+        "paper": {
+            "width": (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0),
+            "slip": ("one", "two"),
+            "trajectories": 51,
+        },
+    }
+    """Settings by the name of a scale: seconds, minutes, an hour or more, and what the study did."""
 
     @model_validator(mode="after")
     def _loading_is_possible(self) -> DislocationDynamics:
@@ -61,6 +75,9 @@ class DislocationDynamics(Crystal):
             twice = [value for value in values if values.count(value) > 1]
             if twice:
                 raise ValueError(f"{name}: {twice[0]!r} stands twice")
+            for value in values:
+                if name != "slip" and not math.isclose(float(f"{value:.{DIGITS}g}"), value, rel_tol=1e-12):
+                    raise ValueError(f"{name}: {value!r} has more than the {DIGITS} digits that are told apart")
         for width in self.width:
             if not LEAST_WIDTH <= width <= LARGEST_WIDTH:
                 raise ValueError(
@@ -68,16 +85,28 @@ class DislocationDynamics(Crystal):
                 )
             if self.pitch is not None and not 1 <= 1000 * width / self.pitch <= 4000:
                 raise ValueError(
-                    f"pitch: {self.pitch:g} nm makes {1000 * width / self.pitch:.3g} pixels across a width of "
-                    f"{width:g} µm; from 1 to 4000 are possible"
+                    f"pitch: {self.pitch:g} nm makes {1000 * width / self.pitch:.3g} pixels across a width "
+                    f"of {width:g} µm; from 1 to 4000 are possible"
+                )
+            widest = self.widest_spacing(1000 * width)
+            if self.plane_spacing > widest:
+                raise ValueError(
+                    f"plane_spacing: {self.plane_spacing:g} nm may leave a crystal {width:g} µm wide without "
+                    f"slip planes; at most {widest:.3g} nm"
                 )
         # a reload of fewer strain steps than this is not a reload
-        step = max(LEAST_STRAIN, 20 * 1e-7 * self.strain_rate * self.largest_step)
+        moved = 1e-7 * self.strain_rate * self.largest_step
+        step = max(LEAST_STRAIN, 20 * moved)
+        if self.frame_step < 2 * moved:
+            raise ValueError(
+                f"frame_step: {self.frame_step:g} % is less than two steps of loading; at least {2 * moved:.3g} %"
+            )
         for name in ("prior", "reload"):
             if min(getattr(self, name)) < step:
                 raise ValueError(
-                    f"{name}: {min(getattr(self, name)):g} % cannot be reached at strain_rate {self.strain_rate:g}/s "
-                    f"in steps of {self.largest_step:g} ns; from {step:.3g} to 50 % can"
+                    f"{name}: {min(getattr(self, name)):g} % cannot be reached in steps of "
+                    f"{self.largest_step:g} ns at strain_rate {self.strain_rate:g}/s; "
+                    f"from {step:.3g} to 50 % can"
                 )
         if self.seed + self.trajectories > 2**31:
             raise ValueError("seed and trajectories lead to seeds above 2147483647")

@@ -1,7 +1,7 @@
 """One trajectory: load, and at every prior strain branch off, unload and load again; maps of what that did.
 
-A leg (``load-1``, ``unload-1``, ``reload-1``) is finished when its file is there. A leg under way leaves a
-file of its state, from which a killed run continues to the same bits.
+A leg (``load-1``, ``unload-1``, ``reload-1-0.1``) is finished when its file is there. A leg under way leaves
+a file of its state, from which a killed run continues to the same bits.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from vitrine.simulate.dislocations.arrays import (
     copied,
     empty_state,
 )
+from vitrine.simulate.dislocations.files import TRAJECTORY, rows_of, write_trajectory
 from vitrine.simulate.dislocations.settings import Crystal
 from vitrine.strain_maps import strain_of
 
@@ -55,7 +56,7 @@ class Leg:
 
 
 def pitch_of(width: float, wanted: float | None) -> float:
-    """Edge of a pixel [nm]: ``wanted``, or 2 nm and at most 250 pixels across; whole pixels in ``width`` [nm]."""
+    """Edge of a pixel [nm]: ``wanted``, or 2 nm and at most 250 across; whole pixels in ``width`` [nm]."""
     pitch = max(LEAST_PITCH, width / WIDEST_MAP) if wanted is None else wanted
     return width / max(1, round(width / pitch))
 
@@ -123,7 +124,7 @@ class Run:
             if progress is not None:
                 progress(min(1.0, abs(float(now.numbers[STRAIN]) - start) / max(abs(end - start), 1e-12)))
             if folder is not None and time.monotonic() - saved > SAVE_EVERY:
-                self._save(folder / f"{leg}.part.npz", now, curve, frames)
+                self._save(_of_under_way(folder, leg), now, curve, frames)
                 saved = time.monotonic()
         if stop_strain is None and (now.numbers[STRAIN] - end) * direction >= 0:
             raise EngineError(
@@ -131,7 +132,7 @@ class Run:
             )
         if folder is not None:
             self._save(folder / f"{leg}.npz", now, curve, frames)
-            (folder / f"{leg}.part.npz").unlink(missing_ok=True)
+            _of_under_way(folder, leg).unlink(missing_ok=True)
         return Leg(now, np.concatenate(curve), _joined(frames))
 
     def _trouble(self, why: int, state: State) -> str:
@@ -180,10 +181,12 @@ class Run:
         x, y = self.places(state)
         strip = Strip(self.model.width, self.model.height, crystal.elastic(), self.modes)
         dislocations = Dislocations.on_planes(x, y, planes.angle[plane], state.sign[:n], self.model.burgers)
-        columns, rows = round(strip.width / pitch), round(strip.height / pitch)
+        columns, rows = round(strip.width / pitch), rows_of(strip.height, pitch)
+        below = 0.5 * (strip.height - rows * pitch)
         return displacement(
             strip, dislocations, plane, state.start_slip, planes, self.stress(state),
-            np.linspace(0, strip.width, columns + 1), np.linspace(0, strip.height, rows + 1),
+            np.linspace(0, strip.width, columns + 1),
+            np.linspace(below, strip.height - below, rows + 1),
         )  # fmt: skip
 
     def _save(
@@ -205,11 +208,16 @@ class Run:
     def _under_way(
         self, folder: Path | None, leg: str
     ) -> tuple[State, list[Float], list[dict[str, Any]]] | None:
-        path = None if folder is None else folder / f"{leg}.part.npz"
+        path = None if folder is None else _of_under_way(folder, leg)
         if path is None or not path.exists():
             return None
         found = _read_leg(path)
         return found.state, [found.curve], _parted(found.frames)
+
+
+def _of_under_way(folder: Path, leg: str) -> Path:
+    """Not ``.part.npz``, which is half of the file of a finished leg while that is written."""
+    return folder / f"{leg}.under-way.npz"
 
 
 def _finished(folder: Path | None, leg: str) -> Leg | None:
@@ -285,9 +293,8 @@ def trajectory(
     ------
     EngineError: a guard stopped it; nothing of the trajectory is kept.
     """
-    from vitrine.simulate.dislocations.files import TRAJECTORY, write_trajectory
-
     if (folder / TRAJECTORY).exists():
+        _clean(folder)
         return
     settings = Crystal.model_validate(crystal)
     nm = 1000 * width
@@ -317,6 +324,10 @@ def trajectory(
         folder / TRAJECTORY, run, legs, maps,
         {"name": name, "width": width, "slip": slip, "seed": seed, "pitch": edge},
     )  # fmt: skip
+    _clean(folder)
+
+
+def _clean(folder: Path) -> None:
     for scrap in folder.glob("*load-*.npz"):
         scrap.unlink()
 
