@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bad_dislocations import DISLOCATIONS
 from bad_files import CRYSTALS, DATA_FILES, DUMPS, EXTXYZ, POTENTIALS, RELEASED
 from bad_folders import MODELS, RUNS, STORES
 from bad_inputs import FLAGS, FORMULAS, OVERRIDES, STUDIES, TABLES, Bad
@@ -34,6 +35,7 @@ CASES: list[Bad] = [
     *STORES,
     *FLAGS,
     *PLANES,
+    *DISLOCATIONS,
 ]
 FOREMOST = ("study: not YAML", "formula: 'Xx2'", "dump: cut short", "model: another format", "store: a file")
 """Cases that are run once more as processes of their own."""
@@ -106,4 +108,4 @@ def test_the_table_is_long_and_every_kind_of_input_is_in_it() -> None:
     counts = Counter(case.name.partition(":")[0] for case in CASES)
     assert len(CASES) >= 150 and len({case.name for case in CASES}) == len(CASES)
     wanted = "study override formula table dump extxyz data crystal potential released model run store flags"
-    assert set(counts) == {*wanted.split(), "plane"} and min(counts.values()) >= 5
+    assert set(counts) == {*wanted.split(), "plane", "dislocations"} and min(counts.values()) >= 5

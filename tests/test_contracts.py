@@ -32,6 +32,7 @@ from vitrine.represent.structural_metrics import StructuralMetrics
 from vitrine.represent.voronoi_graph import VoronoiGraph
 from vitrine.samples import Samples
 from vitrine.simulate.configurations import Configurations
+from vitrine.simulate.dislocations.source import DislocationDynamics
 from vitrine.simulate.emt_alloys import EmtAlloys
 from vitrine.simulate.lennard_jones import LennardJones2D
 from vitrine.simulate.metallic_glass import MetallicGlass
@@ -146,6 +147,25 @@ class TestEmtAlloys(SourceContract):
 
     def others(self, folder: Path) -> Mapping[str, Any]:
         return {"strains": (0.02,)}
+
+
+class TestTasksOfDislocationDynamics(TasksContract):
+    part = DislocationDynamics()
+    more: ClassVar[Mapping[str, Any]] = {"width": (0.125, 0.25), "slip": ("one", "two"), "trajectories": 2}
+
+    def others(self, folder: Path) -> Mapping[str, Any]:
+        return {"slip": ("one",), "pitch": 3.0}
+
+
+class TestDislocationDynamics(SourceContract):
+    """Hardly beyond its first slip, see test_dislocation_source.py for more."""
+
+    part = DislocationDynamics(width=(0.0625,), prior=(0.1,), reload=(0.1, 0.2), trajectories=2)
+    reseeded: ClassVar[Mapping[str, Any]] = {"seed": 11}
+    more: ClassVar[Mapping[str, Any]] = {"trajectories": 3}
+
+    def others(self, folder: Path) -> Mapping[str, Any]:
+        return {"slip": ("one",), "pitch": 3.0}
 
 
 class TestTable(SourceContract):

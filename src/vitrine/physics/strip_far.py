@@ -117,20 +117,17 @@ def gather(sources, start, columns, low, high, end, rows, near):
     Nothing, but finite, fills up to whole vectors.
     """
     n = 0
-    for column in range(columns[0], columns[1]):
-        first, last = start[column * rows + low], start[column * rows + high]
-        near[:, n : n + last - first] = sources[:5, first:last]
-        n += last - first
-    if end >= 0:
+    for mirror in range(2 if end >= 0 else 1):
+        first_row, last_row = (end, end + 1) if mirror else (low, high)
+        sign = -1.0 if mirror else 1.0
         for column in range(columns[0], columns[1]):
-            first, last = start[column * rows + end], start[column * rows + end + 1]
-            near[:, n : n + last - first] = sources[:5, first:last]
-            for k in range(n, n + last - first):
-                near[1, k] = -near[1, k]
-                near[4, k] = -near[4, k]
-            n += last - first
+            for j in range(start[column * rows + first_row], start[column * rows + last_row]):
+                near[0, n], near[1, n], near[2, n] = sources[0, j], sign * sources[1, j], sources[2, j]
+                near[3, n], near[4, n] = sources[3, j], sign * sources[4, j]
+                n += 1
     while n % VECTOR:
-        near[:, n] = 0.0
+        for k in range(5):
+            near[k, n] = 0.0
         n += 1
     return n
 
@@ -204,7 +201,8 @@ def add_series(x, y, order, start, grid, series, theta):
         cy = (box % grid.rows + 0.5) * grid.height / grid.rows
         factor = 1.0
         for m in range(ORDER):
-            terms[:, m] = factor * series[box, :, m]
+            for k in range(4):
+                terms[k, m] = factor * series[box, k, m]
             factor /= -(m + 1)
         for t in range(start[box], start[box + 1]):
             i = order[t]
@@ -275,7 +273,8 @@ def best_depth(x, y, a, b, xt, yt, w, height, core, same):
         start = tree.sort_by_box(x, y, grid)[1]
         place = start if same else tree.sort_by_box(xt, yt, grid)[1]
         if d > 0:
-            always += BOX * np.count_nonzero(place[1:] - place[:-1]) + EMPTY * len(place)
+            for box in range(grid.columns * grid.rows):
+                always += BOX if place[box] < place[box + 1] else EMPTY
         cost = always + PAIR * neighbours(start, place, grid)
         if cost < best:
             best, depth = cost, d
@@ -293,8 +292,9 @@ def add_by_boxes(x, y, a, b, xt, yt, w, height, core, same, depth, theta):
     for d in range(depth + 1):
         base[d + 1] = base[d] + ((top.columns * top.rows) << (2 * d))
     filled, wanted = np.zeros(base[-1], np.int64), np.zeros(base[-1], np.int64)
-    filled[base[depth] :] = start[1:] - start[:-1]
-    wanted[base[depth] :] = place[1:] - place[:-1]
+    for box in range(leaf.columns * leaf.rows):
+        filled[base[depth] + box] = start[box + 1] - start[box]
+        wanted[base[depth] + box] = place[box + 1] - place[box]
     moments = np.empty((2 * base[-1], 4, ORDER))
     series = np.zeros((base[-1], 4, ORDER))
     sources = near_sources(x, y, a, b, order, w, height)

@@ -12,7 +12,8 @@ side. With gamma = a + i b and X0 = x0 - s a dislocation adds
     image:   F0 = -2 a C1 + 2 X0 conj(gamma) C2 - s F1           F1 = 2 gamma C2 - 8 X0 conj(gamma) C3
 
 and a mirror the conjugate of that at conj z. The boxes therefore fill twice the columns (images left and
-right of the strip) and twice the rows (mirrors, periodic), of which only those over the strip hold moments. Moments are sums of delta^k / k! and coefficients of series are multiplied by l!, so that they meet in
+right of the strip) and twice the rows (mirrors, periodic), of which only those over the strip hold moments.
+Moments are sums of delta^k / k! and coefficients of series are multiplied by l!, so that they meet in
 d[k + l], d[n] = (-1)^n times the n-th derivative of C1 between two centres. Both are kept as (4, ORDER):
 F0 re, F0 im, F1 re, F1 im. Units: nm, MPa; nothing is scaled, 1e4^32 and 64! are small for a double.
 """
@@ -31,7 +32,7 @@ ORDER = 32
 """Terms of moments and series, whole vector registers; boxes farther apart meet in 24 or 16 of them."""
 
 ACCURACY = 3e-9
-"""What the first term left out of a box's series may be of its field: 1e-6 MPa with 10,000 in 1 x 4 um."""
+"""What the first term left out may be of the field of a box: 6e-6 MPa in all with 10,000 in 1 x 4 um."""
 
 
 class Grid(NamedTuple):
@@ -264,6 +265,14 @@ def shifts(grid):
 
 
 @njit(**EXACT)
+def reverse(terms, i, turned, j):
+    """Copy ``terms[i]`` (4, ORDER) to ``turned[j]`` in reversed order."""
+    for row in range(4):
+        for k in range(ORDER):
+            turned[j, row, k] = terms[i, row, ORDER - 1 - k]
+
+
+@njit(**EXACT)
 def parent_moments(children, count, grid, moments):
     """Fill ``moments`` (boxes / 2, 4, ORDER) of the parents from ``children`` (2 boxes, 4, ORDER)."""
     weights = shifts(grid)
@@ -277,7 +286,7 @@ def parent_moments(children, count, grid, moments):
             box = (2 * column + child // 2) * grid.rows + 2 * row + child % 2
             if count[box] > 0:
                 for kind in range(2):
-                    turned[2 * n + kind] = children[2 * box + kind, :, ::-1]
+                    reverse(children, 2 * box + kind, turned, 2 * n + kind)
                     links[kind, n, 0], links[kind, n, 1] = 2 * n + kind, 3 * child + kind
                 n += 1
         if n > 0:
@@ -295,7 +304,7 @@ def child_series(parents, count, grid, series):
         if count[box] == 0:
             continue
         column, row = box // grid.rows, box % grid.rows
-        turned[0] = parents[(column // 2) * (grid.rows // 2) + row // 2, :, ::-1]
+        reverse(parents, (column // 2) * (grid.rows // 2) + row // 2, turned, 0)
         links[0, 1] = 3 * (2 * (column % 2) + row % 2) + 2
         translate_32(turned, weights, links, 1, series, box)
 
@@ -304,7 +313,8 @@ def child_series(parents, count, grid, series):
 def distant(column, row, filled, grid, top, reach_x, reach_y, terms, links):
     """Fill ``links`` (3, n, 3) of a box for each number of terms: source, cell of the table, mirror.
 
-    Returns their counts (3,). Sources are all boxes that are no neighbours and whose parents are, or all on the ``top`` level.
+    Returns their counts (3,). Sources are all boxes that are no neighbours and whose parents are, or all on
+    the ``top`` level.
     """
     columns, rows = grid.columns, grid.rows
     counts = np.zeros(3, np.int64)

@@ -14,6 +14,7 @@ import math
 import numpy as np
 from numba import njit
 
+from vitrine.physics.strip_far import add_rows_far
 from vitrine.physics.strip_kernels import (
     EXACT,
     add_modes,
@@ -47,7 +48,11 @@ def _field(x, y, a, b, b_y, n, xt, yt, same, model, modes, mean_stress, theta):
     """Fill ``theta`` (n_targets,): rows, images, modes and load."""
     theta[:] = 0.0
     if n > 0:
-        add_rows(x[:n], y[:n], a[:n], b[:n], xt, yt, model.width, model.height, model.core, same, theta)
+        w = model.width
+        if n * len(xt) < model.far_from:
+            add_rows(x[:n], y[:n], a[:n], b[:n], xt, yt, w, model.height, model.core, same, theta)
+        else:
+            add_rows_far(x[:n], y[:n], a[:n], b[:n], xt, yt, w, model.height, model.core, same, theta)
         add_modes(xt, yt, model.width, model.height, modes, theta)
     axial = uniform_stress(x[:n], b_y[:n], model.width, model.height, model.axial, mean_stress)
     for i in range(len(theta)):

@@ -33,7 +33,7 @@ def export_set(source: DislocationDynamics, out: Path, compute: Compute) -> Iter
     DataError: ``out`` is another kind of file, was made with other settings, or the disk is full.
     TaskError: no trajectory could be made.
     """
-    if out.suffix in OTHERS:
+    if out.suffix.lower() in OTHERS:
         raise InputError(
             f"--out {out}: the trajectories go into an HDF5 file; name it {out.with_suffix('.h5').name}, "
             "the figure comes beside it"

@@ -129,8 +129,8 @@ class Crystal(Part):
         ):
             if getattr(self, name) < least:
                 raise ValueError(
-                    f"{name}: {getattr(self, name):g} nm is below {of_what}, {least:g} nm; the field of a single "
-                    "dislocation means nothing closer"
+                    f"{name}: {getattr(self, name):g} nm is below {of_what}, {least:g} nm; the field of a "
+                    "single dislocation means nothing closer"
                 )
         return self
 

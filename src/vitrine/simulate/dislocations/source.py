@@ -77,7 +77,9 @@ class DislocationDynamics(Crystal):
                 raise ValueError(f"{name}: {twice[0]!r} stands twice")
             for value in values:
                 if name != "slip" and not math.isclose(float(f"{value:.{DIGITS}g}"), value, rel_tol=1e-12):
-                    raise ValueError(f"{name}: {value!r} has more than the {DIGITS} digits that are told apart")
+                    raise ValueError(
+                        f"{name}: {value!r} has more than {DIGITS} digits; give fewer"
+                    )
         for width in self.width:
             if not LEAST_WIDTH <= width <= LARGEST_WIDTH:
                 raise ValueError(
@@ -99,7 +101,7 @@ class DislocationDynamics(Crystal):
         step = max(LEAST_STRAIN, 20 * moved)
         if self.frame_step < 2 * moved:
             raise ValueError(
-                f"frame_step: {self.frame_step:g} % is less than two steps of loading; at least {2 * moved:.3g} %"
+                f"frame_step: {self.frame_step:g} % is less than two steps of loading, {2 * moved:.3g} %"
             )
         for name in ("prior", "reload"):
             if min(getattr(self, name)) < step:

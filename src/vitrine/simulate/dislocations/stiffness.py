@@ -21,10 +21,13 @@ JUNCTION_REACH = 12.0
 
 @njit(**EXACT)
 def neighbours(x, y, n, width, height, radius, first, second):
-    """Pairs closer than ``radius``: fills ``first`` > ``second`` as far as they reach; returns their number."""
-    across = max(1, int(width / radius))
-    along = max(1, int(height / radius))
-    heads = np.full(across * along, -1)
+    """Pairs closer than ``radius``: fills ``first`` > ``second`` as far as they reach; returns how many."""
+    cell = max(radius, math.sqrt(0.5 * width * height / (n + 1)))  # never far more cells than dislocations
+    across = max(1, int(width / cell))
+    along = max(1, int(height / cell))
+    heads = np.empty(across * along, np.int64)
+    for k in range(across * along):
+        heads[k] = -1
     follow = np.empty(n, np.int64)
     columns = np.empty(n, np.int64)
     rows = np.empty(n, np.int64)
@@ -46,9 +49,9 @@ def neighbours(x, y, n, width, height, radius, first, second):
                             second[found] = k
                         found += 1
                     k = follow[k]
-        cell = rows[i] * across + columns[i]
-        follow[i] = heads[cell]
-        heads[cell] = i
+        here = rows[i] * across + columns[i]
+        follow[i] = heads[here]
+        heads[here] = i
     return found
 
 

@@ -34,7 +34,8 @@ from vitrine.simulate.dislocations.settings import Crystal
 from vitrine.strain_maps import strain_of
 
 PIECE = 500
-"""Steps between two looks at the clock; changes no result."""
+"""Steps between two looks at the clock, after each of which the control of the step begins anew. Another number
+gives another trajectory, equal up to rounding and what chaos makes of it: then raise ``ENGINE``."""
 SAVE_EVERY = 20.0
 """Seconds of work that a kill may lose."""
 WIDEST_MAP = 250
