@@ -17,7 +17,7 @@ from vitrine.physics.strip_kernels import EXACT, FAST, add_rows
 
 ORDER = tree.ORDER
 
-WORTH_FROM = 90_000
+WORTH_FROM = 100_000
 """Sources times targets from which boxes can be quicker than the direct sum, 300 dislocations."""
 
 VECTOR = 8
@@ -26,7 +26,7 @@ VECTOR = 8
 DEEPEST = 5
 """Levels below the coarsest at most."""
 
-DIRECT, PAIR, LINK, BOX, EMPTY, POINT = 2.7, 0.5, 80.0, 4500.0, 1000.0, 95.0
+DIRECT, PAIR, LINK, BOX, EMPTY, POINT = 1.8, 0.5, 80.0, 4500.0, 1000.0, 95.0
 """Nanoseconds on one core, which choose the depth: a source and a target in the direct sum, a near pole and a
 target, two boxes of the coarsest level, any other box with and without targets, a source or target."""
 

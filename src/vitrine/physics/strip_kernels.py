@@ -62,13 +62,13 @@ def _direct(er, ei, x, wr, wi, x0, a, b, n, g, core):
 
 
 @njit(**FAST)
-def _image(er, ei, x, kr, ki, x0, a, b, first, last, g):
+def _image(er, ei, x, kr, ki, x0, a, b, g):
     """Half-plane images in the side x = 0 of sources and of their mirrors, at one target: theta."""
     tr = 0.0
     ti = 0.0
     g2 = 8 * g * g
     g3 = 32 * g * g * g * x
-    for j in range(first, last):
+    for j in range(len(kr)):
         pr = er * kr[j]
         pi = ei * ki[j]
         qr = er * ki[j]
@@ -150,6 +150,9 @@ def add_rows(x, y, a, b, xt, yt, w, height, core, same, theta):
             x1[right] = w - x[j]
             a1[right] = -a[j]
             b1[right] = -b[j]
+    # loops over parts of arrays are not vectorised, loops over whole ones are
+    lr, li, lx, la, lb = kr[:left], ki[:left], x1[:left], a1[:left], b1[:left]
+    rr, ri, rx, ra, rb = kr[right:], ki[right:], x1[right:], a1[right:], b1[right:]
     ew2 = math.exp(2 * f * w)
     for i in range(len(xt)):
         m = math.exp(f * xt[i])
@@ -158,10 +161,10 @@ def add_rows(x, y, a, b, xt, yt, w, height, core, same, theta):
         tr, ti = _direct(m * c, m * s, xt[i], wr, wi, x, a, b, n, g, soft)
         if same:
             tr -= 2 * g * a[i]
-        p, q = _image(m * c, m * s, xt[i], kr, ki, x1, a1, b1, 0, left, g)
+        p, q = _image(m * c, m * s, xt[i], lr, li, lx, la, lb, g)
         tr += p
         ti += q
-        p, q = _image(ew2 * c / m, -ew2 * s / m, w - xt[i], kr, ki, x1, a1, b1, right, n, g)
+        p, q = _image(ew2 * c / m, -ew2 * s / m, w - xt[i], rr, ri, rx, ra, rb, g)
         theta[i] += complex(tr + p, ti + q)
 
 
