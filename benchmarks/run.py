@@ -194,6 +194,20 @@ def liquid_rows() -> list[str]:
     return list(rows())
 
 
+def dislocation_field_rows() -> list[str]:
+    """The field of dislocations in a rectangle."""
+    from dislocation_field import rows
+
+    return list(rows())
+
+
+def dislocation_trajectory_rows() -> list[str]:
+    """Whole trajectories of dislocations; an hour."""
+    from dislocation_trajectories import rows
+
+    return list(rows())
+
+
 SECTIONS: dict[str, Callable[[], list[str]]] = {
     "d2min": d2min_rows,
     "neighbours": neighbour_rows,
@@ -207,6 +221,8 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "images": image_rows,
     "large": large_rows,
     "liquids": liquid_rows,
+    "dislocation-field": dislocation_field_rows,
+    "dislocation-trajectories": dislocation_trajectory_rows,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
 HEAD = """# Benchmarks

@@ -106,7 +106,7 @@ STUDIES = [
     key("study", "../../etc", "study: String should match pattern ... '../../etc'"),
     key("title", ["a"], "title: Input should be a valid string"),
     key("source", None, "source: expected a mapping with a key 'kind'"),
-    key("source", {"specimens": 4}, "source.kind: is missing; known: configurations, emt-alloys, lennard-jones-2d, metallic-glass"),
+    key("source", {"specimens": 4}, "source.kind: is missing; known: configurations, dislocations, emt-alloys, lennard-jones-2d, metallic-glass"),
     key("source.kind", "metalic-glass", "source.kind: no source ... did you mean 'metallic-glass'?"),
     key("source.specimen", 4, "source.specimen: no such key; did you mean 'specimens'?"),
     key("source.specimens", "many", "source.specimens: Input should be a valid integer ... 'many'"),

@@ -18,7 +18,7 @@ class StrainMap:
 
     Attributes
     ----------
-    strain: (3, rows, columns) float32, components xx, yy and xy of the small-strain tensor; row 0 is at y = 0.
+    strain: (3, rows, columns) float32, components xx, yy and xy of the small-strain tensor; row 0 at y = 0.
     pitch: edge of a pixel [nm].
     axis: the loading axis.
     info: what else is known (JSON-able): prior and reload strain [%], width [µm], slip ...
@@ -53,8 +53,8 @@ class StrainMap:
 def strain_of(displacement: NDArray[np.float64], pitch: float) -> NDArray[np.float64]:
     """(3, rows - 1, columns - 1) strain by finite differences between the four corners of each pixel.
 
-    ``displacement`` is (2, rows, columns) u_x and u_y at the corners, in the unit of ``pitch``. The mean of yy
-    over a map is exactly what its ends have moved apart.
+    ``displacement`` is (2, rows, columns) u_x and u_y at the corners, in the unit of ``pitch``. The mean of
+    yy over a map is exactly what its ends have moved apart.
     """
     u, v = displacement
     across = [(f[1:, 1:] - f[1:, :-1] + f[:-1, 1:] - f[:-1, :-1]) / (2 * pitch) for f in (u, v)]

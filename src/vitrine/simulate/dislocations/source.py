@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from vitrine.samples import Samples
 from vitrine.simulate.dislocations.settings import Crystal
+from vitrine.simulate.dislocations.specimen import trajectory_id
 from vitrine.tasks import Compute, Outcome, Task
 from vitrine.units import Micrometres, Nanometres, Percent
 
@@ -77,9 +78,7 @@ class DislocationDynamics(Crystal):
                 raise ValueError(f"{name}: {twice[0]!r} stands twice")
             for value in values:
                 if name != "slip" and not math.isclose(float(f"{value:.{DIGITS}g}"), value, rel_tol=1e-12):
-                    raise ValueError(
-                        f"{name}: {value!r} has more than {DIGITS} digits; give fewer"
-                    )
+                    raise ValueError(f"{name}: {value!r} has more than {DIGITS} digits; give fewer")
         for width in self.width:
             if not LEAST_WIDTH <= width <= LARGEST_WIDTH:
                 raise ValueError(
@@ -132,7 +131,6 @@ class DislocationDynamics(Crystal):
             for slip in self.slip:
                 for seed in range(self.seed, self.seed + self.trajectories):
                     told: dict[str, Any] = {
-                        "name": trajectory_id(width, slip, seed),
                         "width": width,
                         "slip": slip,
                         "seed": seed,
@@ -144,7 +142,7 @@ class DislocationDynamics(Crystal):
                     }
                     found.append(
                         Task(
-                            label=told["name"],
+                            label=trajectory_id(width, slip, seed),
                             kind="trajectory",
                             recipe={"version": self.version, "engine": ENGINE, **told},
                             function=trajectory.trajectory,
@@ -195,13 +193,3 @@ class DislocationDynamics(Crystal):
     def about(self) -> dict[str, Any]:
         """Provenance: the settings and the version of the engine."""
         return {**self.model_dump(mode="json"), "engine": ENGINE}
-
-
-def trajectory_id(width: float, slip: str, seed: int) -> str:
-    """``ddd-w0125-two-s0007``; ``width`` [µm] is written in nm.
-
-    >>> trajectory_id(0.0625, "one", 3)
-    'ddd-w0062.5-one-s0003'
-    """
-    whole, _, rest = f"{1000 * width:.6g}".partition(".")
-    return f"ddd-w{whole:0>4}{'.' + rest if rest else ''}-{slip}-s{seed:04d}"

@@ -110,3 +110,13 @@ def make_specimen(
         obstacle_strength=np.ascontiguousarray(hard[order]),
         obstacle_first=np.searchsorted(behind[order], np.arange(many + 1)).astype(np.int64),
     )
+
+
+def trajectory_id(width: float, slip: str, seed: int) -> str:
+    """``ddd-w0125-two-s0007``; ``width`` [µm] is written in nm.
+
+    >>> trajectory_id(0.0625, "one", 3)
+    'ddd-w0062.5-one-s0003'
+    """
+    whole, _, rest = f"{1000 * width:.6g}".partition(".")
+    return f"ddd-w{whole:0>4}{'.' + rest if rest else ''}-{slip}-s{seed:04d}"

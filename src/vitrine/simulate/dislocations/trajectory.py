@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vitrine.errors import EngineError
-from vitrine.physics.strip import Dislocations, Strip
+from vitrine.physics.strip import Dislocations, Elastic, Strip
 from vitrine.physics.strip_displacement import SlipPlanes, displacement
 from vitrine.samples import Float, load_arrays, save_arrays
 from vitrine.simulate.dislocations import engine
@@ -31,11 +31,12 @@ from vitrine.simulate.dislocations.arrays import (
 )
 from vitrine.simulate.dislocations.files import TRAJECTORY, rows_of, write_trajectory
 from vitrine.simulate.dislocations.settings import Crystal
-from vitrine.strain_maps import strain_of
+from vitrine.simulate.dislocations.specimen import Slip, trajectory_id
+from vitrine.strain_maps import StrainMap, strain_of
 
 PIECE = 500
-"""Steps between two looks at the clock, after each of which the control of the step begins anew. Another number
-gives another trajectory, equal up to rounding and what chaos makes of it: then raise ``ENGINE``."""
+"""Steps between two looks at the clock, after each of which the control of the step begins anew. Another
+number gives another trajectory, equal up to rounding and what chaos makes of it: then raise ``ENGINE``."""
 SAVE_EVERY = 20.0
 """Seconds of work that a kill may lose."""
 WIDEST_MAP = 250
@@ -44,6 +45,10 @@ LEAST_PITCH = 2.0
 """nm, as in the pictures of doi:10.1038/s41598-020-65157-z."""
 MOST_UNLOADING = 0.1
 """Strain after which unloading is given up."""
+ZERO_STRESS = 1.0
+"""MPa, unloaded: two steps of loading; more is a burst."""
+MOST_TURNS = 5000
+"""Frames after which unloading is given up."""
 FRAME = ("strain", "stress")
 
 
@@ -71,12 +76,32 @@ class Run:
     model, specimen: of :mod:`vitrine.simulate.dislocations.arrays`.
     modes: Fourier modes of the image field.
     frame_step: strain between two kept frames.
+    elastic: constants, for displacements.
     """
 
-    def __init__(self, name: str, model: Model, specimen: Specimen, modes: int, frame_step: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: Model,
+        specimen: Specimen,
+        modes: int,
+        frame_step: float,
+        elastic: Elastic | None = None,
+    ) -> None:
         self.name, self.model, self.specimen, self.modes = name, model, specimen, modes
-        self.frame_step = frame_step
+        self.frame_step, self.elastic = frame_step, elastic or Elastic()
         self.capacity = model.most_dislocations + 2 * len(specimen.source_s) + 2
+
+    @classmethod
+    def of(
+        cls, width: float, slip: Slip = "two", seed: int = 1, frame_step: float = 0.05, **settings: Any
+    ) -> Run:
+        """The crystal of a seed; ``width`` in µm, ``frame_step`` in %, more settings as :class:`Crystal`."""
+        crystal = Crystal.model_validate(settings)
+        nm = 1000 * width
+        specimen = crystal.specimen(nm, slip, seed)
+        name = trajectory_id(width, slip, seed)
+        return cls(name, crystal.model(nm), specimen, crystal.modes, frame_step / 100, crystal.elastic())
 
     def start(self) -> State:
         """Free of dislocations, stress and strain."""
@@ -85,7 +110,7 @@ class Run:
     def leg(
         self,
         state: State,
-        stop_strain: float | None,
+        stop_strain: float | None = None,
         folder: Path | None = None,
         leg: str = "leg",
         progress: Callable[[float], None] | None = None,
@@ -102,48 +127,51 @@ class Run:
         if finished is not None:
             return finished
         now, curve, frames = self._under_way(folder, leg) or (copied(state), [], [])
-        direction = 1.0 if stop_strain is not None else -1.0
+        unloading = stop_strain is None
+        model = self.model._replace(lowest_stress=-np.inf) if unloading else self.model
         start = float(state.numbers[STRAIN])
-        end = start - MOST_UNLOADING if stop_strain is None else stop_strain
-        stress = np.inf if stop_strain is not None else 0.0
+        span = max(MOST_UNLOADING if stop_strain is None else abs(stop_strain - start), 1e-12)
         saved = time.monotonic()
         rows = np.empty((PIECE + 1, 5))
         while True:
-            target = start + direction * self.frame_step * (len(frames) + 1)
-            target = min(end, target) if direction > 0 else max(end, target)
+            # a burst may carry the stress past zero: then it is loaded back
+            direction = -1.0 if unloading and self.stress(now) > 0 else 1.0
+            target = (frames[-1]["strain"] if frames else start) + direction * self.frame_step
+            if stop_strain is not None:
+                target = min(stop_strain, target)
+            elif abs(float(now.numbers[STRAIN]) - start) > MOST_UNLOADING or len(frames) > MOST_TURNS:
+                raise EngineError(
+                    f"{self.name}: unloading by {MOST_UNLOADING:.1%} did not bring the stress to zero ({leg})"
+                )
+            zero = 0.0 if unloading else np.inf
             why, filled = engine.advance(
-                now, self.specimen, self.model, self.modes, direction, target, stress, PIECE, rows
+                now, self.specimen, model, self.modes, direction, target, zero, PIECE, rows
             )
             curve.append(rows[:filled].copy())
             if why not in (engine.REACHED, engine.PAUSED):
-                raise EngineError(self._trouble(why, now))
-            at_target = (now.numbers[STRAIN] - target) * direction >= 0
+                raise EngineError(self._trouble(why, now, leg))
             if why == engine.REACHED:
                 frames.append(self.frame(now))
-                if not at_target or target == end:
+                if abs(self.stress(now)) < ZERO_STRESS if unloading else target == stop_strain:
                     break
             if progress is not None:
-                progress(min(1.0, abs(float(now.numbers[STRAIN]) - start) / max(abs(end - start), 1e-12)))
+                progress(min(1.0, abs(float(now.numbers[STRAIN]) - start) / span))
             if folder is not None and time.monotonic() - saved > SAVE_EVERY:
                 self._save(_of_under_way(folder, leg), now, curve, frames)
                 saved = time.monotonic()
-        if stop_strain is None and (now.numbers[STRAIN] - end) * direction >= 0:
-            raise EngineError(
-                f"{self.name}: unloading by {MOST_UNLOADING:.0%} did not bring the stress to zero"
-            )
         if folder is not None:
             self._save(folder / f"{leg}.npz", now, curve, frames)
             _of_under_way(folder, leg).unlink(missing_ok=True)
         return Leg(now, np.concatenate(curve), _joined(frames))
 
-    def _trouble(self, why: int, state: State) -> str:
+    def _trouble(self, why: int, state: State, leg: str) -> str:
         strain, count = 100 * float(state.numbers[STRAIN]), int(state.counts[ALIVE])
         words = {
             engine.TOO_MANY: f"{count:,} dislocations, more than most_dislocations",
-            engine.WRONG_SIGN: f"the mean stress is {self.stress(state):.0f} MPa while loading",
+            engine.WRONG_SIGN: f"the mean stress is {self.stress(state):.3g} MPa, below lowest_stress",
             engine.NOT_FINITE: "a stress is not finite",
         }[why]
-        return f"{self.name}: stopped at {strain:.3f} % strain: {words}"
+        return f"{self.name}: stopped at {strain:.3f} % strain ({leg}): {words}"
 
     def stress(self, state: State) -> float:
         """Mean axial stress [MPa]."""
@@ -171,7 +199,13 @@ class Run:
             "sign": state.sign[:n].astype(np.int8),
         }
 
-    def displacement(self, crystal: Crystal, state: State, pitch: float) -> Float:
+    def strain_map(self, before: State, after: State, pitch: float | None = None) -> StrainMap:
+        """What happened between two states; ``pitch`` in nm, by default as :func:`pitch_of` says."""
+        edge = pitch_of(self.model.width, pitch)
+        moved = self.displacement(after, edge) - self.displacement(before, edge)
+        return StrainMap(strain_of(moved, edge).astype(np.float32), edge, "y", {"group": self.name})
+
+    def displacement(self, state: State, pitch: float) -> Float:
         """(2, rows + 1, columns + 1) u_x and u_y [nm] at the corners of square pixels of ``pitch`` [nm]."""
         n = int(state.counts[ALIVE])
         found = self.specimen
@@ -180,7 +214,7 @@ class Run:
         )
         plane = state.plane[:n].copy()
         x, y = self.places(state)
-        strip = Strip(self.model.width, self.model.height, crystal.elastic(), self.modes)
+        strip = Strip(self.model.width, self.model.height, self.elastic, self.modes)
         dislocations = Dislocations.on_planes(x, y, planes.angle[plane], state.sign[:n], self.model.burgers)
         columns, rows = round(strip.width / pitch), rows_of(strip.height, pitch)
         below = 0.5 * (strip.height - rows * pitch)
@@ -273,9 +307,8 @@ def trajectory(
     inputs: Sequence[Path],
     progress: Callable[[float], None],
     *,
-    name: str,
     width: float,
-    slip: Any,
+    slip: Slip,
     seed: int,
     prior: Sequence[float],
     reload: Sequence[float],
@@ -297,10 +330,8 @@ def trajectory(
     if (folder / TRAJECTORY).exists():
         _clean(folder)
         return
-    settings = Crystal.model_validate(crystal)
-    nm = 1000 * width
-    run = Run(name, settings.model(nm), settings.specimen(nm, slip, seed), settings.modes, frame_step / 100)
-    edge = pitch_of(nm, pitch)
+    run = Run.of(width, slip, seed, frame_step, **crystal)
+    edge = pitch_of(run.model.width, pitch)
     total = max(prior) + len(prior) * max(reload)
     legs: dict[str, Leg] = {}
     maps: dict[tuple[float, float], tuple[Any, Any]] = {}
@@ -312,18 +343,18 @@ def trajectory(
         unloaded = run.leg(state, None, folder, f"unload-{at:g}")
         legs |= {f"load-{at:g}": loaded, f"unload-{at:g}": unloaded}
         rest = float(unloaded.state.numbers[STRAIN])
-        before = run.displacement(settings, unloaded.state, edge)
+        before = run.displacement(unloaded.state, edge)
         now, gone = unloaded.state, 0.0
         for to in sorted(reload):
             tell = _part(progress, done / total, (to - gone) / total)
             again = run.leg(now, rest + to / 100, folder, f"reload-{at:g}-{to:g}", tell)
             done, gone, now = done + to - gone, to, again.state
-            moved = run.displacement(settings, now, edge) - before
+            moved = run.displacement(now, edge) - before
             legs[f"reload-{at:g}-{to:g}"] = again
             maps[at, to] = (strain_of(moved, edge).astype(np.float32), moved.astype(np.float32))
     write_trajectory(
         folder / TRAJECTORY, run, legs, maps,
-        {"name": name, "width": width, "slip": slip, "seed": seed, "pitch": edge},
+        {"name": run.name, "width": width, "slip": slip, "seed": seed, "pitch": edge},
     )  # fmt: skip
     _clean(folder)
 
