@@ -339,14 +339,15 @@ def work_balance(strain: float = 2e-4, rows: int = 20, **changes: Any) -> Balanc
 
 
 def crossing(model: Model, shear: float) -> tuple[State, Specimen, float]:
-    """Two that attract each other on planes at 60 and 120 degrees, 1 nm above the crossing.
+    """Two that attract each other on planes at 60 and 120 degrees, 0.1 core radii above the crossing.
 
     Tension drives both up their planes, one to each side. The last is s of the crossing, equal on both.
     """
     x, y = 0.5 * model.width, 0.5 * model.height
     specimen = specimen_of(model, [(x, y, 60.0), (x, y, 120.0)])
     s = middle(specimen, 0, x)
-    found = [(0, s + 1.0, 1.0), (1, s + 1.0, -1.0)]
+    above = s + 0.1 * model.junction_core
+    found = [(0, above, 1.0), (1, above, -1.0)]
     return with_dislocations(specimen, model, found, axial_for(shear, 60.0)), specimen, s
 
 
@@ -358,10 +359,10 @@ def junction_parts(model: Model, shear: float) -> bool:
 
 
 def parting_shear(junction_strength: float, **changes: Any) -> float:
-    """Shear [MPa] that parts a junction; by the energy one moves first: cos 60 degrees A / (2 core)."""
+    """Shear [MPa] that parts a junction; by the energy one moves first, at cos 60 degrees A / (2 core)."""
     crystal = Crystal(junction_strength=junction_strength)
     model = crystal.model(4000.0)._replace(height=8000.0, **changes)
-    low, high = 0.2 * junction_strength, junction_strength
+    low, high = 0.4 * junction_strength, 1.5 * junction_strength
     return bisect(low, high, lambda shear: junction_parts(model, shear), 1e-3)
 
 
@@ -730,18 +731,18 @@ def junctions(short: bool) -> tuple[list[Row], Draw]:
     found = np.array([parting_shear(each, **fine) for each in strengths])
     at = int(np.flatnonzero(strengths == 300)[0])
     rows = [
-        relative("junction of 300 MPa, planes 60° apart: shear that parts it [MPa]", 150.0, found[at], 0.01)
+        relative("junction of 300 MPa, planes 60° apart: shear that parts it [MPa]", 300.0, found[at], 0.01)
     ]
 
     def draw(figure: Figure) -> None:
         left, right = figure.subplots(1, 2)
-        left.plot([0, 650], [0, 325], "k-", lw=1, label="$\\cos 60° A / 2c$")
+        left.plot([0, 650], [0, 650], "k-", lw=1, label="$\\cos 60° A / 2c$")
         left.plot(strengths, found, "o", label="engine")
-        left.set(xlabel="junction strength A/2c [MPa]", ylabel="shear that parts it [MPa]")
+        left.set(xlabel="junction_strength [MPa]", ylabel="shear that parts it [MPa]")
         left.legend(frameon=False)
         core = Crystal().model(4000.0).junction_core
         s = np.linspace(-40, 40, 801)
-        for shear in (0, 75, 150, 225):
+        for shear in (0, 150, 300, 450):
             energy = [
                 -pair_energy(0.5 * d, math.sqrt(0.75) * d, math.pi / 3, 2 * math.pi / 3, core**2) for d in s
             ]

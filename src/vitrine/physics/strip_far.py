@@ -35,7 +35,7 @@ TAIL = 1e-3
 
 
 @njit(**FAST)
-def near_direct(er, ei, x, near, n, g, core):
+def near_direct(er, ei, m, x, near, n, g, core):
     """Direct rows of the first n ``near`` (5, at least n) at one target: theta."""
     tr = 0.0
     ti = 0.0
@@ -44,8 +44,9 @@ def near_direct(er, ei, x, near, n, g, core):
         dr = er * near[0, j] - ei * near[1, j] - 1.0  # E / E0 - 1
         di = er * near[1, j] + ei * near[0, j]
         size = dr * dr + di * di
-        inverse = 1.0 / (size + core) if size > 1e-20 else 0.0  # at its own place
-        vr = dr * inverse
+        soft = core * m * math.sqrt(near[0, j] * near[0, j] + near[1, j] * near[1, j])
+        inverse = 1.0 / (size + soft) if size > 1e-20 else 0.0  # at its own place
+        vr = (dr - 0.5 * soft) * inverse
         vi = -di * inverse
         h = g2 * (x - near[2, j])
         ur = vr + vr * vr - vi * vi
@@ -168,7 +169,7 @@ def add_near(sources, start, x, y, order, place, grid, core, same, theta):
             if same:  # feels its mirror and images, not itself
                 a, b = direct[3, own + t], direct[4, own + t]
                 direct[3, own + t] = direct[4, own + t] = 0.0
-            tr, ti = near_direct(m * c, m * s, x[i], direct, n, g, soft)
+            tr, ti = near_direct(m * c, m * s, m, x[i], direct, n, g, soft)
             if same:
                 direct[3, own + t], direct[4, own + t] = a, b
             er, ei, xi = (m * c, m * s, x[i]) if column == 0 else (ew2 * c / m, -ew2 * s / m, w - x[i])

@@ -24,7 +24,7 @@ FAST: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": True}
 
 
 @njit(**FAST)
-def _direct(er, ei, x, wr, wi, x0, a, b, n, g, core):
+def _direct(er, ei, m, x, wr, wi, wm, x0, a, b, n, g, core):
     """Direct rows of n sources and of their mirrors in the ends, at one target: theta."""
     tr = 0.0
     ti = 0.0
@@ -39,14 +39,17 @@ def _direct(er, ei, x, wr, wi, x0, a, b, n, g, core):
         d1i = qr + qi
         d2r = pr + pi - 1.0
         d2i = qi - qr
-        n1 = d1r * d1r + d1i * d1i + core
-        n2 = d2r * d2r + d2i * d2i + core
+        # 1 + 2 v = sinh(u) / (2 |sinh(u / 2)|^2 + core / 2) is odd in u: two act on each other alike
+        soft = core * m * wm[j]
+        size = d1r * d1r + d1i * d1i
+        n1 = size + soft
+        n2 = d2r * d2r + d2i * d2i + soft
         both = 1.0 / (n1 * n2)
-        i1 = both * n2 if n1 - core > 1e-20 else 0.0  # at its own place
+        i1 = both * n2 if size > 1e-20 else 0.0  # at its own place
         i2 = both * n1
-        v1r = d1r * i1
+        v1r = (d1r - 0.5 * soft) * i1
         v1i = -d1i * i1
-        v2r = d2r * i2
+        v2r = (d2r - 0.5 * soft) * i2
         v2i = -d2i * i2
         h = g2 * (x - x0[j])
         u1r = v1r + v1r * v1r - v1i * v1i
@@ -114,8 +117,8 @@ def _image(er, ei, x, kr, ki, x0, a, b, g):
 def add_rows(x, y, a, b, xt, yt, w, height, core, same, theta):
     """Add to ``theta`` (n_targets,) complex: rows, their mirrors in the ends, images in the nearer side.
 
-    ``core`` [nm] softens the direct rows, 1 / zeta -> conj(zeta) / (|zeta|^2 + core^2). With ``same`` target
-    i is source i, which does not feel its own direct term.
+    ``core`` [nm] softens the direct rows, ``1 / zeta -> conj(zeta) / (|zeta|^2 + core^2)`` close by. With
+    ``same`` target i is source i, which does not feel its own direct term.
     """
     n = len(x)
     g = 0.5 * math.pi / height
@@ -123,6 +126,7 @@ def add_rows(x, y, a, b, xt, yt, w, height, core, same, theta):
     soft = (f * core) ** 2 + 1e-26
     wr = np.empty(n)
     wi = np.empty(n)
+    wm = np.empty(n)
     kr = np.empty(n)
     ki = np.empty(n)
     x1 = np.empty(n)
@@ -136,6 +140,7 @@ def add_rows(x, y, a, b, xt, yt, w, height, core, same, theta):
         s = math.sin(f * y[j])
         wr[j] = c / m
         wi[j] = -s / m
+        wm[j] = 1.0 / m
         if x[j] <= 0.5 * w:
             kr[left] = m * c
             ki[left] = m * s
@@ -158,7 +163,7 @@ def add_rows(x, y, a, b, xt, yt, w, height, core, same, theta):
         m = math.exp(f * xt[i])
         c = math.cos(f * yt[i])
         s = math.sin(f * yt[i])
-        tr, ti = _direct(m * c, m * s, xt[i], wr, wi, x, a, b, n, g, soft)
+        tr, ti = _direct(m * c, m * s, m, xt[i], wr, wi, wm, x, a, b, n, g, soft)
         if same:
             tr -= 2 * g * a[i]
         p, q = _image(m * c, m * s, xt[i], lr, li, lx, la, lb, g)
@@ -181,10 +186,13 @@ def add_rows_in_full(x, y, a, b, xt, yt, w, height, core, theta, phi):
                 bb = b[j] if mirror == 0 else -b[j]
                 z0 = complex(x[j], y[j] if mirror == 0 else -y[j])
                 gamma = complex(a[j], bb)
-                q = np.exp(f * (z - z0)) - 1.0
-                size = q.real * q.real + q.imag * q.imag
+                q = np.exp(f * (z - z0))
+                size = abs(q - 1.0) ** 2
+                core2 = soft * abs(q)
                 # at its own place the regular part alone: 1 / (exp(u) - 1) -> -1/2, so that C1 = 0
-                v = q.conjugate() / (size + soft) if size > 1e-26 else complex(-0.5, 0.0)
+                v = complex(-0.5, 0.0)
+                if size > 1e-26:
+                    v = ((q - 1.0).conjugate() - 0.5 * core2) / (size + core2)
                 c1 = g * (1 + 2 * v)
                 c2 = 4 * g * g * (v + v * v)
                 theta[i] += 2 * a[j] * c1 - 2 * gamma * (xt[i] - x[j]) * c2

@@ -41,6 +41,8 @@ from vitrine.simulate.dislocations.stiffness import assemble, soften_junctions, 
 
 REACHED, PAUSED, TOO_MANY, WRONG_SIGN, NOT_FINITE = range(5)
 """why :func:`advance` returned"""
+LARGEST_STRESS = 1e30
+"""MPa; NaN is not below it either, while the compiler takes a test of finiteness away"""
 
 
 @njit(**EXACT)
@@ -165,6 +167,7 @@ def advance(state, specimen, model, modes_count, direction, stop_strain, stop_st
     v = np.empty(room_for)
     lever = np.empty(room_for)
     diagonal = np.empty(room_for)
+    room = np.empty(room_for)
     target = np.empty(room_for)
     kept_s = np.empty(room_for)
     kept_pin = np.empty(room_for, np.int64)
@@ -213,7 +216,7 @@ def advance(state, specimen, model, modes_count, direction, stop_strain, stop_st
             c = cosine[i]
             q = sine[i]
             tau[i] = theta[i].real * 2 * q * c + theta[i].imag * (c * c - q * q)
-            if not math.isfinite(tau[i]):
+            if not abs(tau[i]) < LARGEST_STRESS:
                 return NOT_FINITE, rows
         if model.junction_core > 0.0:
             soften_junctions(x, y, a, b, cosine, sine, state.sign, n, model, tau)
@@ -242,9 +245,9 @@ def advance(state, specimen, model, modes_count, direction, stop_strain, stop_st
         # ---------------------------------- velocities
         if n > 0:
             reach = math.sqrt(12 * model.line * model.burgers * model.mobility * numbers[STEP])
-            reach = max(min(model.stiff_radius, reach), 10.0)
+            reach = max(min(model.stiff_radius, reach), 10.0, 5 * model.junction_core)
             first, second, off, pairs = assemble(
-                x, y, a, b, cosine, sine, state.sign, mobile, n, model, reach, diagonal
+                x, y, a, b, cosine, sine, state.sign, mobile, n, model, reach, diagonal, room
             )
             if model.implicit:
                 _implicit_velocities(
@@ -264,7 +267,7 @@ def advance(state, specimen, model, modes_count, direction, stop_strain, stop_st
         numbers[STRAIN] += direction * model.rate * step
         numbers[WAITED] += step
         numbers[TIME] += step
-        events = glide(state, specimen, model, n, v, tau, step, target, mobile, diagonal)
+        events = glide(state, specimen, model, n, v, tau, step, room, target, mobile, diagonal)
         for i in range(n):
             moved = target[i] - state.s[i]
             numbers[DRAG] += model.burgers * state.sign[i] * tau[i] * moved

@@ -22,8 +22,8 @@ from vitrine.simulate.dislocations.arrays import (
 
 
 @njit(**EXACT)
-def glide(state, specimen, model, n, v, tau, step, target, mobile, stiffness):
-    """Fill ``target`` (n,): where each one is after the step, at most at the next obstacle.
+def glide(state, specimen, model, n, v, tau, step, room, target, mobile, stiffness):
+    """Fill ``target`` (n,): where each is after the step, at most ``room`` on and at the next obstacle.
 
     Returns how many were stopped or let go. Velocities that can be checked after the step go to
     ``state.velocity``, NaN elsewhere.
@@ -35,6 +35,9 @@ def glide(state, specimen, model, n, v, tau, step, target, mobile, stiffness):
         move = v[i] * step if mobile[i] else 0.0
         state.velocity[i] = v[i] if mobile[i] else math.nan
         state.stiffness[i] = stiffness[i]
+        if abs(move) > room[i]:
+            move = math.copysign(room[i], move)
+            state.velocity[i] = math.nan
         # same-sign neighbours never meet
         if move > 0 and i < n - 1 and state.plane[i + 1] == p and state.sign[i + 1] == state.sign[i]:
             gap = 0.45 * (state.s[i + 1] - s)

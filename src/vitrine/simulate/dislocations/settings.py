@@ -85,7 +85,7 @@ class Crystal(Part):
     junction_strength: Megapascals = Field(
         300.0,
         description="MPa that part two on crossing planes that attract each other: they act on each other as "
-        "if their cores were spread over mu b / (4 pi (1 - nu)) over this strength (T); none above 1500",
+        "if their cores were so wide that no more holds them together (T); none above 780",
     )
     strain_rate: float = Field(1e4, gt=0, le=1e8, description="1/s (R); a larger one strengthens")
     integrator: Literal["implicit", "explicit"] = Field(
@@ -152,7 +152,8 @@ class Crystal(Part):
 
         elastic = self.elastic()
         drag = 1000 * self.drag  # Pa s = 1e-6 MPa * 1e9 ns
-        spread = 0.5 * elastic.strength / self.junction_strength
+        crossing = math.radians(2 * self.slip_angle)
+        spread = 0.5 * elastic.strength * abs(math.cos(crossing)) / self.junction_strength
         return Model(
             width=width,
             height=self.aspect * width,

@@ -127,7 +127,7 @@ def spread_shear(dx, dy, cos_to, sin_to, cos_from, sin_from, core2):
 
     On a plane along (cos_to, sin_to), from a positive one along (cos_from, sin_from); isotropic spreading of
     the Burgers vector over sqrt(core2), doi:10.1016/j.jmps.2005.09.005. It derives from an energy, so a pair
-    stays conservative, and no more than 1 / (2 core) holds it together.
+    stays conservative, and no more than |cos| / (2 core) of the angle between the planes holds it together.
     """
     x = dx * cos_from + dy * sin_from
     y = dy * cos_from - dx * sin_from
@@ -199,12 +199,13 @@ def _junction_block(dx, dy, cos1, sin1, cos2, sin2, product, strength, core2):
 
 
 @njit(**EXACT)
-def assemble(x, y, a, b, c, s, sign, mobile, n, model, radius, diagonal):
+def assemble(x, y, a, b, c, s, sign, mobile, n, model, radius, diagonal, room):
     """Stiffness of all pairs within ``radius`` of which one is mobile.
 
-    ``c`` and ``s`` (n,) are cosines and sines of the slip planes. Fills ``diagonal`` (n,). Returns the pairs
-    that couple: first, second, h12 [MPa / nm], and their number. For explicit steps there are none, and the
-    diagonal bounds how stiff the pairs are.
+    ``c`` and ``s`` (n,) are cosines and sines of the slip planes. Fills ``diagonal`` (n,) and ``room`` (n,),
+    how far one may move without jumping out of a junction [nm]. Returns the pairs that couple: first, second,
+    h12 [MPa / nm], and their number. For explicit steps there are none, and the diagonal bounds how stiff the
+    pairs are.
     """
     first, second = pairs_within(x, y, n, model, radius)
     off = np.empty(len(first))
@@ -213,6 +214,7 @@ def assemble(x, y, a, b, c, s, sign, mobile, n, model, radius, diagonal):
     near2 = JUNCTION_REACH * JUNCTION_REACH * wide2
     strength = model.line * model.burgers
     diagonal[:n] = 0.0
+    room[:n] = 1e30
     coupled = 0
     for pair in range(len(first)):
         i = first[pair]
@@ -221,7 +223,10 @@ def assemble(x, y, a, b, c, s, sign, mobile, n, model, radius, diagonal):
             continue
         dx = x[i] - x[k]
         dy = y[i] - y[k]
-        if dx * dx + dy * dy < near2 and _joins(c[i], s[i], sign[i], c[k], s[k], sign[k]):
+        r2 = dx * dx + dy * dy
+        if r2 < near2 and _joins(c[i], s[i], sign[i], c[k], s[k], sign[k]):
+            if r2 < 25 * wide2:
+                room[i] = room[k] = 0.5 * model.junction_core
             product = sign[i] * sign[k]
             h11, h22, h12 = _junction_block(dx, dy, c[i], s[i], c[k], s[k], product, strength, wide2)
         else:
