@@ -1,4 +1,4 @@
-"""Crystals for tests of the dislocation engine; those made by hand stand with the oracles of the examples."""
+"""Crystals for tests of the dislocation engine; those made by hand stand with the oracles of the script in validation/."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from vitrine.simulate.dislocations import engine
 from vitrine.simulate.dislocations.arrays import ALIVE, Model, Specimen, State, empty_state
 from vitrine.simulate.dislocations.settings import Crystal
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "validation"))
 oracles: Any = importlib.import_module("dislocation_oracles")
-"""The script ``examples/dislocation_oracles.py``."""
+"""The script ``validation/dislocation_oracles.py``."""
 
 
 def drawn(width: float, slip: Any, seed: int, **settings: Any) -> tuple[State, Specimen, Model]:

@@ -1,6 +1,6 @@
 """Laws that the dislocation engine must obey: expected, got, error, allowed, and a picture of each.
 
-    python examples/dislocation_oracles.py [--short] [--out docs/pictures]
+    python validation/dislocation_oracles.py [--short] [--out docs/pictures]
 
 Exit code 1 if any is outside what is allowed. Work balance, section means and finite elements use the tests
 of a checkout and scikit-fem, and are skipped with words without them. Units: nm, ns, MPa.
@@ -608,7 +608,7 @@ def image_force(short: bool) -> tuple[list[Row], Draw]:
 
 
 def of_tests(name: str) -> Any:
-    """A module of the tests, which lie beside the examples; ImportError without them or what they need."""
+    """A module of the tests, which lie beside this folder; ImportError without them or what they need."""
     tests = str(Path(__file__).resolve().parent.parent / "tests")
     if tests not in sys.path:
         sys.path.insert(0, tests)
