@@ -1,4 +1,4 @@
-"""Crystals for tests of the dislocation engine; those made by hand stand with the oracles of the script in validation/."""
+"""Crystals for tests of the dislocation engine; those made by hand stand with the oracles in validation/."""
 
 from __future__ import annotations
 

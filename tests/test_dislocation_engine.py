@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -602,3 +603,25 @@ def test_guards(changes: Any, s: float, strain: float, why: int, words: str) -> 
     assert said.startswith("ddd-w0125-two-s0007: stopped at ")
     assert f"{100 * strain:.3f} % strain" in said
     assert words in said
+
+
+# ---------------------------------------------------------------- the script of the oracles
+
+
+def test_oracles_hold_in_short_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert oracles.main(["--short", "--out", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 2 + len(oracles.ORACLES) and not [line for line in lines if "skipped" in line]
+    assert {path.stem.removeprefix("dislocation-oracle-") for path in tmp_path.iterdir()} == set(
+        oracles.ORACLES
+    )
+
+
+def test_an_oracle_that_does_not_hold_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(
+        oracles.ORACLES, "wrong", lambda short: ([oracles.relative("x", 1.0, 2.0, 0.5)], None)
+    )
+    assert oracles.main(["--short", "--only", "wrong"]) == 1
+    assert "**outside**" in capsys.readouterr().out

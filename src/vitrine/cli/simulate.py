@@ -39,7 +39,10 @@ def _command(kind: str) -> Any:
     from vitrine.study import shelf
 
     part = shelf.part_class("source", kind)
-    fields = {name: field for name, field in part.model_fields.items() if name != "kind"}
+    inherited = {name for base in part.__mro__[1:] for name in getattr(base, "model_fields", {})}
+    # what a source adds to its base class is what a user sets first
+    order = sorted(part.model_fields, key=lambda name: name in inherited)
+    fields = {name: part.model_fields[name] for name in order if name != "kind"}
     scales: Mapping[str, Mapping[str, Any]] = getattr(part, "scales", {})
 
     def command(

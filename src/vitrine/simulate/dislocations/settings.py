@@ -27,42 +27,72 @@ FAR_NEVER = 1e300
 class Crystal(Part):
     """Settings that every trajectory shares; the loading stands in the source that derives from it."""
 
-    aspect: float = Field(4.0, ge=2.5, le=20, description="height over width, ratio (Q, from pictures)")
+    aspect: float = Field(
+        4.0,
+        ge=2.5,
+        le=20,
+        description="height over width, ratio (Q, from pictures); taller ones hold more sources",
+    )
     slip_angle: float = Field(
         30.0,
         ge=20,
         le=70,
         description="degrees between slip planes and load (Q); with two systems on both sides",
     )
-    young: float = Field(70.0, gt=0, le=2000, description="Young's modulus, GPa (R, aluminium)")
-    poisson: float = Field(0.33, gt=-1, lt=0.5, description="Poisson's ratio (R)")
-    burgers: Nanometres = Field(0.25, le=2, description="nm, length of the Burgers vector (R)")
+    young: float = Field(
+        70.0,
+        gt=0,
+        le=2000,
+        description="Young's modulus, GPa (R, aluminium); all stresses of dislocations scale with it",
+    )
+    poisson: float = Field(
+        0.33, gt=-1, lt=0.5, description="Poisson's ratio (R); dislocations act on each other as 1 / (1 - nu)"
+    )
+    burgers: Nanometres = Field(
+        0.25,
+        le=2,
+        description="nm, length of the Burgers vector (R); a crossing lengthens the crystal by 0.87 of it",
+    )
     drag: float = Field(
-        1e-4, gt=0, le=1, description="Pa s, force per length and velocity on a gliding dislocation (R)"
+        1e-4,
+        gt=0,
+        le=1,
+        description="Pa s, force per length and velocity on a gliding dislocation (R); more is slower",
     )
     velocity_cap: float = Field(
-        200.0, gt=0, le=10_000, description="m/s, no dislocation is faster (T); part of the model"
+        200.0,
+        gt=0,
+        le=10_000,
+        description="m/s, no dislocation is faster (T); from 50 to 1000 flow stress stays",
     )
-    plane_spacing: Nanometres = Field(2.5, description="nm between slip planes, 10 Burgers vectors (R)")
+    plane_spacing: Nanometres = Field(
+        2.5, description="nm between slip planes, 10 Burgers vectors (R); wider ones pass more easily"
+    )
     source_density: float = Field(60.0, ge=0, le=1e5, description="sources per µm^2 (R); higher is weaker")
     source_count: Literal["fixed", "poisson"] = Field(
         "fixed",
         description="fixed: the expected number of sources, at least one; poisson: drawn (R)",
     )
     source_strength: Megapascals = Field(
-        50.0, description="MPa, mean resolved stress that makes a dipole (R)"
+        50.0, description="MPa, mean resolved stress that makes a dipole (R); yield begins at 2.3 times it"
     )
-    source_spread: float = Field(0.1, ge=0, le=1, description="relative standard deviation of strengths (R)")
-    nucleation_time: Nanoseconds = Field(10.0, description="ns that this stress must last (R)")
+    source_spread: float = Field(
+        0.1, ge=0, le=1, description="relative standard deviation of strengths (R); more rounds the yield"
+    )
+    nucleation_time: Nanoseconds = Field(
+        10.0, description="ns that this stress must last (R); longer strengthens at high rates"
+    )
     surface_density: float = Field(
         0.0,
         ge=0,
         le=1e4,
         description="sources per µm of the sides, each makes single dislocations; none by default",
     )
-    surface_strength: Megapascals = Field(100.0, description="MPa, mean strength of those sources (T)")
+    surface_strength: Megapascals = Field(
+        100.0, description="MPa, mean strength of those sources (T), as source_strength"
+    )
     obstacles_per_source: float = Field(
-        8.0, ge=0, le=1000, description="obstacles for each source, ratio (R)"
+        8.0, ge=0, le=1000, description="obstacles for each source, ratio (R); without any no size effect"
     )
     obstacle_placement: Literal["source-planes", "random"] = Field(
         "source-planes",
@@ -70,18 +100,21 @@ class Crystal(Part):
         "does not (T)",
     )
     obstacle_strength: Megapascals = Field(
-        300.0, description="MPa, mean resolved stress that frees a pinned one (R)"
+        300.0, description="MPa, mean resolved stress that frees a pinned one (R); higher is stronger"
     )
     obstacle_spread: float = Field(
         0.2, ge=0, le=1, description="relative standard deviation of strengths (R)"
     )
     annihilation: Nanometres = Field(
-        1.5, description="nm between opposite ones on a plane, 6 Burgers vectors (R)"
+        1.5, description="nm between opposite ones on a plane that vanish, 6 Burgers vectors (R)"
     )
     exit_distance: Nanometres = Field(
-        1.0, description="nm from a side along the plane at which one leaves (T)"
+        1.0,
+        description="nm from a side along the plane at which one leaves (T); the side pulls 780 MPa there",
     )
-    core: Nanometres = Field(0.5, le=5, description="nm over which a dislocation's own field is softened (T)")
+    core: Nanometres = Field(
+        0.5, le=5, description="nm over which a dislocation's own field is softened (T); 1 % at 5 nm"
+    )
     junction_strength: Megapascals = Field(
         300.0,
         description="MPa that part two on crossing planes that attract each other: they act on each other as "
@@ -92,13 +125,19 @@ class Crystal(Part):
         "implicit",
         description="linearly implicit steps, or explicit ones that resolve every pair, 200 times slower",
     )
-    largest_step: Nanoseconds = Field(0.5, description="ns")
-    largest_move: Nanometres = Field(8.0, description="nm in a step, of any dislocation")
+    largest_step: Nanoseconds = Field(0.5, description="ns; longer ones delay sources")
+    largest_move: Nanometres = Field(
+        8.0, description="nm in a step, of any dislocation; smaller is slower and more exact"
+    )
     tolerance: Nanometres = Field(
         1.0, description="nm, error of a step; with four times as much it is taken back"
     )
-    stiff_radius: Nanometres = Field(150.0, description="nm within which pairs are treated implicitly")
-    modes: int = Field(40, ge=8, le=400, description="Fourier modes of the smooth part of the image field")
+    stiff_radius: Nanometres = Field(
+        150.0, description="nm within which pairs are treated implicitly; smaller shortens steps"
+    )
+    modes: int = Field(
+        40, ge=8, le=400, description="Fourier modes of the smooth part of the image field; 40 leave 1e-5 MPa"
+    )
     most_dislocations: int = Field(
         20_000, ge=100, le=MOST_DISLOCATIONS, description="more stop a trajectory as a runaway"
     )
