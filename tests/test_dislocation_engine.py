@@ -68,7 +68,7 @@ WORK_BALANCE = 1e-3
 SAME_PATH = 0.002
 """Of the flow stress of 62.5 nm to 0.4 % strain: few enough events that trajectories do not part."""
 FLOW = 0.03
-"""Of the mean flow stress over 8 seeds at 125 nm: its own standard error is 1 %, trajectories part."""
+"""Of the mean flow stress over 8 seeds at 125 nm, where trajectories part: its standard error is 1 to 3 %."""
 MODES_ENOUGH = 0.002
 """Of the same mean: 40 modes leave 5e-6 MPa, which grows to 0.13 % of one crystal's stress at most."""
 MIRRORED = 1e-9

@@ -123,7 +123,7 @@ class Crystal(Part):
     strain_rate: float = Field(1e4, gt=0, le=1e8, description="1/s (R); a larger one strengthens")
     integrator: Literal["implicit", "explicit"] = Field(
         "implicit",
-        description="linearly implicit steps, or explicit ones that resolve every pair, 200 times slower",
+        description="linearly implicit steps, or explicit ones short against every pair, 200 times slower",
     )
     largest_step: Nanoseconds = Field(0.5, description="ns; longer ones delay sources")
     largest_move: Nanometres = Field(

@@ -127,7 +127,7 @@ def spread_shear(dx, dy, cos_to, sin_to, cos_from, sin_from, core2):
 
     On a plane along (cos_to, sin_to), from a positive one along (cos_from, sin_from); isotropic spreading of
     the Burgers vector over sqrt(core2), doi:10.1016/j.jmps.2005.09.005. It derives from an energy, so a pair
-    stays conservative, and no more than |cos| / (2 core) of the angle between the planes holds it together.
+    stays conservative, and no more than ``|cos| / (2 core)`` of the angle between planes holds it.
     """
     x = dx * cos_from + dy * sin_from
     y = dy * cos_from - dx * sin_from
