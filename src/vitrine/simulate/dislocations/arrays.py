@@ -22,6 +22,8 @@ ALIVE, STEPS, BIRTHS, EXITS, ANNIHILATED, REJECTED = range(6)
 
 BULK, AT_START, AT_END = 0, 1, 2
 """kinds of sources: inside a plane, at the side where s = 0, at the side where s = length"""
+UNCHECKED = 1e200
+"""velocity of a dislocation whose last step cannot be checked; the compiler may take tests for NaN away"""
 CURVE = ("strain", "stress", "plastic_strain", "dislocations", "time")
 """columns of a stress-strain curve"""
 
@@ -78,7 +80,7 @@ class State(NamedTuple):
     s: Float
     sign: Float
     velocity: Float
-    """that the last step solved for; NaN where an event came in between"""
+    """that the last step solved for; ``UNCHECKED`` where an event came in between"""
     stiffness: Float
     """diagonal of the stiffness of the last step"""
     plane: Int

@@ -10,9 +10,11 @@ state alone, so that a run continued from a stored state is the same bit for bit
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from vitrine.physics.strip_far import add_rows_far
 from vitrine.physics.strip_kernels import (
@@ -23,6 +25,7 @@ from vitrine.physics.strip_kernels import (
     side_tractions,
     uniform_stress,
 )
+from vitrine.samples import Float, Int
 from vitrine.simulate.dislocations.arrays import (
     ALIVE,
     DRAG,
@@ -33,6 +36,7 @@ from vitrine.simulate.dislocations.arrays import (
     STEPS,
     STRAIN,
     TIME,
+    UNCHECKED,
     WAITED,
     WORK,
 )
@@ -43,6 +47,54 @@ REACHED, PAUSED, TOO_MANY, WRONG_SIGN, NOT_FINITE = range(5)
 """why :func:`advance` returned"""
 LARGEST_STRESS = 1e30
 """MPa; NaN is not below it either, while the compiler takes a test of finiteness away"""
+
+
+class Work(NamedTuple):
+    """Room for what a step needs of each dislocation, of each source, and of the image field."""
+
+    x: Float
+    y: Float
+    a: Float
+    b: Float
+    b_y: Float
+    cosine: Float
+    sine: Float
+    tau: Float
+    free: Float
+    v: Float
+    lever: Float
+    diagonal: Float
+    room: Float
+    target: Float
+    mobile: NDArray[np.bool_]
+    theta: NDArray[np.complex128]
+    dead: Int
+    source_x: Float
+    source_y: Float
+    at_sources: NDArray[np.complex128]
+    tractions: Float
+    modes: Float
+    kept_s: Float
+    kept_pin: Int
+    kept_clock: Float
+    kept_numbers: Float
+
+
+@njit(**EXACT)
+def _workspace(state, specimen, modes_count):
+    """Arrays of a :class:`Work`, with the places of the sources."""
+    n = len(state.s)
+    p = specimen.source_plane
+    source_x = specimen.plane_x[p] + specimen.source_s * specimen.plane_cos[p]
+    source_y = specimen.plane_y[p] + specimen.source_s * specimen.plane_sin[p]
+    return Work(
+        np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n),
+        np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n),
+        np.zeros(n, np.bool_), np.empty(n, np.complex128), np.zeros(n, np.int64),
+        source_x, source_y, np.empty(len(p), np.complex128),
+        np.zeros((modes_count, 4)), np.zeros((modes_count, 4)),
+        np.empty(n), np.empty(n, np.int64), np.empty((2, len(state.clock))), np.empty(len(state.numbers)),
+    )  # fmt: skip
 
 
 @njit(**EXACT)
@@ -62,16 +114,34 @@ def _field(x, y, a, b, b_y, n, xt, yt, same, model, modes, mean_stress, theta):
 
 
 @njit(**EXACT)
-def _places(state, specimen, model, n, x, y, cosine, sine, a, b, b_y):
+def _forces(state, specimen, model, work, n, stress):
+    """Fill where dislocations are, their resolved stress and free velocity; whether all are finite."""
+    x, y, a, b = work.x, work.y, work.a, work.b
+    cosine, sine, tau = work.cosine, work.sine, work.tau
     for i in range(n):
         p = state.plane[i]
         cosine[i] = specimen.plane_cos[p]
         sine[i] = specimen.plane_sin[p]
         x[i] = specimen.plane_x[p] + state.s[i] * cosine[i]
         y[i] = specimen.plane_y[p] + state.s[i] * sine[i]
-        b_y[i] = model.burgers * state.sign[i] * sine[i]
-        a[i] = 0.5 * model.line * b_y[i]
+        work.b_y[i] = model.burgers * state.sign[i] * sine[i]
+        a[i] = 0.5 * model.line * work.b_y[i]
         b[i] = -0.5 * model.line * model.burgers * state.sign[i] * cosine[i]
+    if n > 0:
+        side_tractions(x[:n], y[:n], a[:n], b[:n], model.width, model.height, work.tractions)
+        mode_coefficients(work.tractions, model.width, model.height, work.modes)
+    _field(x, y, a, b, work.b_y, n, x[:n], y[:n], True, model, work.modes, stress, work.theta[:n])
+    for i in range(n):
+        c = cosine[i]
+        q = sine[i]
+        tau[i] = work.theta[i].real * 2 * q * c + work.theta[i].imag * (c * c - q * q)
+        if not abs(tau[i]) < LARGEST_STRESS:
+            return False
+    if model.junction_core > 0.0:
+        soften_junctions(x, y, a, b, cosine, sine, state.sign, n, model, tau)
+    for i in range(n):
+        work.free[i] = model.mobility * tau[i] * state.sign[i]
+    return True
 
 
 @njit(**EXACT)
@@ -81,12 +151,51 @@ def _error(state, free, n, model):
     worst = 0.0
     cap = model.velocity_cap
     for i in range(n):
-        if math.isnan(state.velocity[i]):
+        if state.velocity[i] >= UNCHECKED:
             continue
         now = min(max(free[i], -cap), cap)
         off = 0.5 * step * abs(now - state.velocity[i])
         worst = max(worst, off / (1 + step * model.mobility * state.stiffness[i]))
     return worst
+
+
+@njit(**EXACT)
+def _was_short_enough(state, model, work, n):
+    """Set the length of the next step; if the last one was much too long, take it back and say so."""
+    numbers = state.numbers
+    step = numbers[STEP]
+    grow = 1.0 if numbers[PREDICTED] < 0.0 else 2.0
+    if numbers[PREDICTED] > 0.0:
+        error = _error(state, work.free, n, model)
+        if error > 4 * model.tolerance and step > 1e-4 * model.largest_step:
+            numbers[STEP] = step * max(0.2, 0.9 * math.sqrt(model.tolerance / error))
+            _restore(state, work, n)
+            return False
+        grow = min(2.0, max(0.3, 0.9 * math.sqrt(model.tolerance / (error + 1e-300))))
+    numbers[STEP] = min(model.largest_step, grow * step)
+    return True
+
+
+@njit(**EXACT)
+def _keep(state, work, n):
+    work.kept_s[:n] = state.s[:n]
+    work.kept_pin[:n] = state.pin[:n]
+    work.kept_numbers[:] = state.numbers
+    work.kept_clock[0] = state.clock
+    work.kept_clock[1] = state.clock_sign
+
+
+@njit(**EXACT)
+def _restore(state, work, n):
+    state.s[:n] = work.kept_s[:n]
+    state.pin[:n] = work.kept_pin[:n]
+    state.clock[:] = work.kept_clock[0]
+    state.clock_sign[:] = work.kept_clock[1]
+    step = state.numbers[STEP]
+    state.numbers[:] = work.kept_numbers
+    state.numbers[STEP] = step
+    state.numbers[PREDICTED] = -1.0
+    state.counts[REJECTED] += 1
 
 
 @njit(**EXACT)
@@ -125,16 +234,61 @@ def _explicit_velocities(state, model, n, free, v, diagonal):
 
 
 @njit(**EXACT)
-def _restore(state, kept_s, kept_pin, kept_clock, kept_numbers, n):
-    state.s[:n] = kept_s[:n]
-    state.pin[:n] = kept_pin[:n]
-    state.clock[:] = kept_clock[0]
-    state.clock_sign[:] = kept_clock[1]
-    step = state.numbers[STEP]
-    state.numbers[:] = kept_numbers
-    state.numbers[STEP] = step
-    state.numbers[PREDICTED] = -1.0
-    state.counts[REJECTED] += 1
+def _velocities(state, specimen, model, work, n):
+    """Fill the velocities of what no obstacle holds, and settle the length of the step."""
+    free, lever, mobile, tau = work.free, work.lever, work.mobile, work.tau
+    for i in range(n):
+        stopped = state.pin[i] >= 0 and abs(tau[i]) < specimen.obstacle_strength[state.pin[i]]
+        mobile[i] = not stopped
+        free[i] = 0.0 if stopped else free[i]
+        lever[i] = 0.0 if stopped else state.sign[i] * work.sine[i] * work.cosine[i]
+    if n == 0:
+        return
+    reach = math.sqrt(12 * model.line * model.burgers * model.mobility * state.numbers[STEP])
+    reach = max(min(model.stiff_radius, reach), 10.0, 5 * model.junction_core)
+    first, second, off, pairs = assemble(
+        work.x, work.y, work.a, work.b, work.cosine, work.sine, state.sign, mobile, n, model, reach,
+        work.diagonal, work.room,
+    )  # fmt: skip
+    if model.implicit:
+        _implicit_velocities(
+            state, model, n, free, work.v, mobile, work.diagonal, first, second, off, pairs, lever
+        )
+    else:
+        _explicit_velocities(state, model, n, free, work.v, work.diagonal)
+
+
+@njit(**EXACT)
+def _take_step(state, specimen, model, work, n, direction, stress, ask):
+    """Move everything by one step; returns the strain before and the stress after it."""
+    numbers = state.numbers
+    step = numbers[STEP]
+    area = model.width * model.height
+    strain = numbers[STRAIN]
+    numbers[STRAIN] += direction * model.rate * step
+    numbers[WAITED] += step
+    numbers[TIME] += step
+    target = work.target
+    events = glide(
+        state, specimen, model, n, work.v, work.tau, step, work.room, target, work.mobile, work.diagonal
+    )
+    for i in range(n):
+        moved = target[i] - state.s[i]
+        numbers[DRAG] += model.burgers * state.sign[i] * work.tau[i] * moved
+        lever = work.sine[i] * work.cosine[i]
+        numbers[PLASTIC] += model.burgers * state.sign[i] * lever * moved / area
+        state.s[i] = target[i]
+    events += exits(state, specimen, model, n, work.dead)
+    events += annihilate(state, specimen, model)
+    if ask:
+        events += nucleate(state, specimen, model, work.at_sources)
+    sort_by_place(state)
+    later = model.axial * (numbers[STRAIN] - numbers[PLASTIC])
+    numbers[WORK] += 0.5 * (stress + later) * (numbers[STRAIN] - strain) * area
+    # after births, deaths and stops forces jump: nothing of that step can be checked
+    numbers[PREDICTED] = 1.0 if (events == 0 and model.implicit) else 0.0
+    state.counts[STEPS] += 1
+    return strain, later
 
 
 @njit(**EXACT)
@@ -154,39 +308,7 @@ def advance(state, specimen, model, modes_count, direction, stop_strain, stop_st
     -------
     why it returned (``REACHED`` ...), and the number of rows of ``curve``.
     """
-    room_for = len(state.s)
-    x = np.empty(room_for)
-    y = np.empty(room_for)
-    a = np.empty(room_for)
-    b = np.empty(room_for)
-    b_y = np.empty(room_for)
-    cosine = np.empty(room_for)
-    sine = np.empty(room_for)
-    tau = np.empty(room_for)
-    free = np.empty(room_for)
-    v = np.empty(room_for)
-    lever = np.empty(room_for)
-    diagonal = np.empty(room_for)
-    room = np.empty(room_for)
-    target = np.empty(room_for)
-    kept_s = np.empty(room_for)
-    kept_pin = np.empty(room_for, np.int64)
-    kept_numbers = np.empty(len(state.numbers))
-    kept_clock = np.empty((2, len(state.clock)))
-    mobile = np.zeros(room_for, np.bool_)
-    theta = np.empty(room_for, np.complex128)
-    where = np.zeros(room_for, np.int64)
-    sources = len(specimen.source_s)
-    xs = np.empty(sources)
-    ys = np.empty(sources)
-    at_sources = np.empty(sources, np.complex128)
-    for k in range(sources):
-        p = specimen.source_plane[k]
-        xs[k] = specimen.plane_x[p] + specimen.source_s[k] * specimen.plane_cos[p]
-        ys[k] = specimen.plane_y[p] + specimen.source_s[k] * specimen.plane_sin[p]
-    tractions = np.zeros((modes_count, 4))
-    modes = np.zeros((modes_count, 4))
-    area = model.width * model.height
+    work = _workspace(state, specimen, modes_count)
     numbers = state.numbers
     counts = state.counts
     rows = 0
@@ -207,82 +329,21 @@ def advance(state, specimen, model, modes_count, direction, stop_strain, stop_st
             return TOO_MANY, rows
         if direction > 0 and stress < model.lowest_stress:
             return WRONG_SIGN, rows
-        _places(state, specimen, model, n, x, y, cosine, sine, a, b, b_y)
-        if n > 0:
-            side_tractions(x[:n], y[:n], a[:n], b[:n], model.width, model.height, tractions)
-            mode_coefficients(tractions, model.width, model.height, modes)
-        _field(x, y, a, b, b_y, n, x[:n], y[:n], True, model, modes, stress, theta[:n])
-        for i in range(n):
-            c = cosine[i]
-            q = sine[i]
-            tau[i] = theta[i].real * 2 * q * c + theta[i].imag * (c * c - q * q)
-            if not abs(tau[i]) < LARGEST_STRESS:
-                return NOT_FINITE, rows
-        if model.junction_core > 0.0:
-            soften_junctions(x, y, a, b, cosine, sine, state.sign, n, model, tau)
-        for i in range(n):
-            free[i] = model.mobility * tau[i] * state.sign[i]
-        # ---------------------------------- was the last step short enough?
-        step = numbers[STEP]
-        grow = 1.0 if numbers[PREDICTED] < 0.0 else 2.0
-        if numbers[PREDICTED] > 0.0:
-            error = _error(state, free, n, model)
-            if error > 4 * model.tolerance and step > 1e-4 * model.largest_step:
-                numbers[STEP] = step * max(0.2, 0.9 * math.sqrt(model.tolerance / error))
-                _restore(state, kept_s, kept_pin, kept_clock, kept_numbers, n)
-                rows = kept_rows
-                continue
-            grow = min(2.0, max(0.3, 0.9 * math.sqrt(model.tolerance / (error + 1e-300))))
-        numbers[STEP] = min(model.largest_step, grow * step)
-        for i in range(n):
-            stopped = state.pin[i] >= 0 and abs(tau[i]) < specimen.obstacle_strength[state.pin[i]]
-            mobile[i] = not stopped
-            free[i] = 0.0 if stopped else free[i]
-            lever[i] = 0.0 if stopped else state.sign[i] * sine[i] * cosine[i]
+        if not _forces(state, specimen, model, work, n, stress):
+            return NOT_FINITE, rows
+        if not _was_short_enough(state, model, work, n):
+            rows = kept_rows
+            continue
         ask = numbers[WAITED] >= model.source_interval
         if ask:
-            _field(x, y, a, b, b_y, n, xs, ys, False, model, modes, stress, at_sources)
-        # ---------------------------------- velocities
-        if n > 0:
-            reach = math.sqrt(12 * model.line * model.burgers * model.mobility * numbers[STEP])
-            reach = max(min(model.stiff_radius, reach), 10.0, 5 * model.junction_core)
-            first, second, off, pairs = assemble(
-                x, y, a, b, cosine, sine, state.sign, mobile, n, model, reach, diagonal, room
-            )
-            if model.implicit:
-                _implicit_velocities(
-                    state, model, n, free, v, mobile, diagonal, first, second, off, pairs, lever
-                )
-            else:
-                _explicit_velocities(state, model, n, free, v, diagonal)
-        # ---------------------------------- the step
-        step = numbers[STEP]
-        kept_s[:n] = state.s[:n]
-        kept_pin[:n] = state.pin[:n]
-        kept_numbers[:] = numbers
+            _field(
+                work.x, work.y, work.a, work.b, work.b_y, n, work.source_x, work.source_y, False, model,
+                work.modes, stress, work.at_sources,
+            )  # fmt: skip
+        _velocities(state, specimen, model, work, n)
+        _keep(state, work, n)
         kept_rows = rows
-        kept_clock[0] = state.clock
-        kept_clock[1] = state.clock_sign
-        strain = numbers[STRAIN]
-        numbers[STRAIN] += direction * model.rate * step
-        numbers[WAITED] += step
-        numbers[TIME] += step
-        events = glide(state, specimen, model, n, v, tau, step, room, target, mobile, diagonal)
-        for i in range(n):
-            moved = target[i] - state.s[i]
-            numbers[DRAG] += model.burgers * state.sign[i] * tau[i] * moved
-            numbers[PLASTIC] += model.burgers * state.sign[i] * sine[i] * cosine[i] * moved / area
-            state.s[i] = target[i]
-        events += exits(state, specimen, model, n, where)
-        events += annihilate(state, specimen, model)
-        if ask:
-            events += nucleate(state, specimen, model, at_sources)
-        sort_by_place(state)
-        later = model.axial * (numbers[STRAIN] - numbers[PLASTIC])
-        numbers[WORK] += 0.5 * (stress + later) * (numbers[STRAIN] - strain) * area
-        # after births, deaths and stops forces jump: nothing of that step can be checked
-        numbers[PREDICTED] = 1.0 if (events == 0 and model.implicit) else 0.0
-        counts[STEPS] += 1
+        strain, later = _take_step(state, specimen, model, work, n, direction, stress, ask)
         taken += 1
         whole = math.floor(numbers[STRAIN] / model.curve_step) - math.floor(strain / model.curve_step)
         if whole != 0.0:

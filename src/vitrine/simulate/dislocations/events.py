@@ -17,6 +17,7 @@ from vitrine.simulate.dislocations.arrays import (
     BULK,
     EXITS,
     PLASTIC,
+    UNCHECKED,
     WAITED,
 )
 
@@ -26,29 +27,29 @@ def glide(state, specimen, model, n, v, tau, step, room, target, mobile, stiffne
     """Fill ``target`` (n,): where each is after the step, at most ``room`` on and at the next obstacle.
 
     Returns how many were stopped or let go. Velocities that can be checked after the step go to
-    ``state.velocity``, NaN elsewhere.
+    ``state.velocity``, ``UNCHECKED`` elsewhere.
     """
     events = 0
     for i in range(n):
         s = state.s[i]
         p = state.plane[i]
         move = v[i] * step if mobile[i] else 0.0
-        state.velocity[i] = v[i] if mobile[i] else math.nan
+        state.velocity[i] = v[i] if mobile[i] else UNCHECKED
         state.stiffness[i] = stiffness[i]
         if abs(move) > room[i]:
             move = math.copysign(room[i], move)
-            state.velocity[i] = math.nan
+            state.velocity[i] = UNCHECKED
         # same-sign neighbours never meet
         if move > 0 and i < n - 1 and state.plane[i + 1] == p and state.sign[i + 1] == state.sign[i]:
             gap = 0.45 * (state.s[i + 1] - s)
             if move > gap:
                 move = gap
-                state.velocity[i] = math.nan
+                state.velocity[i] = UNCHECKED
         if move < 0 and i > 0 and state.plane[i - 1] == p and state.sign[i - 1] == state.sign[i]:
             gap = 0.45 * (s - state.s[i - 1])
             if -move > gap:
                 move = -gap
-                state.velocity[i] = math.nan
+                state.velocity[i] = UNCHECKED
         end = s + move
         held = state.pin[i]
         if move != 0.0 and held >= 0:
@@ -158,7 +159,7 @@ def _born(state, plane, s, sign):
     n = state.counts[ALIVE]
     state.s[n] = s
     state.sign[n] = sign
-    state.velocity[n] = math.nan
+    state.velocity[n] = UNCHECKED
     state.stiffness[n] = 0.0
     state.plane[n] = plane
     state.pin[n] = -1
