@@ -82,7 +82,8 @@ def calibration() -> None:
         axis.set(xscale="log", yscale="log", xlabel="width [nm]", ylabel=name)
         axis.legend(fontsize=6, frameon=False, title="exponent [95 %]", title_fontsize=6)
         axis.spines[["top", "right"]].set_visible(False)
-    left.set_ylim(40, 500)
+    left.set_ylim(50, 1500)  # room for the legend
+    right.set_ylim(0.015, 1)
     figure.savefig(PICTURES / "dislocations-size-effect.png")
 
 
