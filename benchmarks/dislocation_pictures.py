@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from dislocation_calibration import PUBLISHED, RESULTS, exponent
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 
 from vitrine.simulate.dislocations.files import read_trajectories
+from vitrine.simulate.dislocations.pictures import excess_bar, show_excess
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 PRIOR, RELOAD = 1.0, 1.0
@@ -41,14 +41,10 @@ def maps(files: Sequence[Path]) -> None:
     figure = new_figure(1.35 * len(found) + 1, 4.6)
     axes = figure.subplots(1, len(found))
     for axis, each in zip(axes, found, strict=True):
-        image = axis.imshow(
-            100 * each.axial / RELOAD - 1, origin="lower", cmap="RdBu_r", interpolation="nearest",
-            norm=SymLogNorm(0.03, vmin=-30, vmax=30), aspect="equal",
-        )  # fmt: skip
+        show_excess(axis, each)
         axis.set_title(f"{1000 * each.info['width']:g} nm\n{each.info['slip']} slip", fontsize=8)
         axis.set(xticks=[], yticks=[])
-    bar = figure.colorbar(image, ax=list(axes), shrink=0.7, extend="both")
-    bar.set_label("axial strain over reload strain, minus 1", fontsize=8)
+    excess_bar(figure, list(axes))
     figure.savefig(PICTURES / "dislocations-widths.png")
 
 

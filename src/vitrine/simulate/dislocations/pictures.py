@@ -11,6 +11,7 @@ import numpy as np
 from vitrine.errors import DataError
 from vitrine.samples import Float
 from vitrine.simulate.dislocations.files import legs_of, read_crystal, read_curve, read_frames, read_maps
+from vitrine.strain_maps import StrainMap
 
 COLOURS = {"load": "#333333", "unload": "#888888", "reload": "#c0392b"}
 SIGNS = {1: ("#c0392b", "+b"), -1: ("#2463a6", "−b")}
@@ -28,7 +29,6 @@ def draw(group: Any, name: str, path: Path) -> None:
     DataError: the file cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.colors import SymLogNorm
     from matplotlib.figure import Figure
 
     maps = read_maps(group, name)[:MOST_MAPS]
@@ -41,23 +41,14 @@ def draw(group: Any, name: str, path: Path) -> None:
     _crystal(axes[1], group)
     _dislocations(axes[1], frames, len(frames["strain"]) - 1)
     axes[1].set_title(f"after {_said(last)}", fontsize=7)
-    image: Any = None
-    norm = SymLogNorm(QUIET, vmin=-LOUD, vmax=LOUD)
     for axis, each in zip(axes[2:], maps, strict=True):
-        reload = each.info["reload"]
-        extent = (0.0, each.pitch * each.axial.shape[1], 0.0, each.pitch * each.axial.shape[0])
-        image = axis.imshow(
-            100 * each.axial / reload - 1, origin="lower", extent=extent, cmap="RdBu_r", norm=norm,
-            interpolation="nearest",
-        )  # fmt: skip
-        axis.set_title(f"prior {each.info['prior']:g} %\nreload {reload:g} %", fontsize=7)
+        show_excess(axis, each)
+        axis.set_title(f"prior {each.info['prior']:g} %\nreload {each.info['reload']:g} %", fontsize=7)
     for axis in axes[1:]:
         axis.set_xticks([])
         axis.set_yticks([])
-    if image is not None:
-        bar = figure.colorbar(image, ax=list(axes[2:]), shrink=0.6, extend="both")
-        bar.set_label("axial strain over reload strain, minus 1", fontsize=8)
-        bar.ax.tick_params(labelsize=7)
+    if maps:
+        excess_bar(figure, list(axes[2:]))
     figure.suptitle(
         f"{name}: {1000 * float(group.attrs['width']):g} nm wide, {group.attrs['slip']} slip system"
         + ("s" if group.attrs["slip"] == "two" else ""),
@@ -67,6 +58,26 @@ def draw(group: Any, name: str, path: Path) -> None:
         figure.savefig(path)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def show_excess(axis: Any, strain_map: StrainMap) -> None:
+    """Draw axial strain over reload strain, minus 1; slip traces are a thousand times the quiet ground."""
+    from matplotlib.colors import SymLogNorm
+
+    axial = strain_map.axial
+    extent = (0.0, strain_map.pitch * axial.shape[1], 0.0, strain_map.pitch * axial.shape[0])
+    axis.imshow(
+        100 * axial / strain_map.info["reload"] - 1, origin="lower", extent=extent, cmap="RdBu_r",
+        norm=SymLogNorm(QUIET, vmin=-LOUD, vmax=LOUD), interpolation="nearest",
+    )  # fmt: skip
+
+
+def excess_bar(figure: Any, axes: list[Any]) -> None:
+    """The colours of maps that :func:`show_excess` drew."""
+    bar = figure.colorbar(axes[0].images[0], ax=axes, shrink=0.6, extend="both")
+    bar.set_ticks([-10, -1, -0.1, 0, 0.1, 1, 10], labels=["−10", "−1", "−0.1", "0", "0.1", "1", "10"])
+    bar.set_label("axial strain over reload strain, minus 1", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
 
 
 def _said(leg: str) -> str:
