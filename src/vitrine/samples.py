@@ -33,8 +33,9 @@ class Samples:
 
     Attributes
     ----------
-    kind: ``"atoms"`` (items: list of :class:`ase.Atoms`; per-atom fields are named arrays) or
-        ``"formulas"`` (items: :class:`pandas.DataFrame` with a column ``formula``).
+    kind: ``"atoms"`` (items: list of :class:`ase.Atoms`; per-atom fields are named arrays),
+        ``"formulas"`` (items: :class:`pandas.DataFrame` with a column ``formula``) or ``"maps"`` (items: list
+        of :class:`vitrine.strain_maps.StrainMap`).
     items: one entry (or row) per sample.
     ids: one name per sample, unique.
     groups: what must stay together in a split (specimen, reduced formula), one per sample.

@@ -105,6 +105,8 @@ class SourceContract(TasksContract):
         if samples.kind == "atoms":
             for atoms in samples.items:
                 _check_atoms(atoms)
+        if samples.kind == "maps":
+            assert all(np.isfinite(each.strain).all() and each.pitch > 0 for each in samples.items)
         if samples.kind == "formulas":
             assert "formula" in samples.items and list(samples.items.index) == list(range(len(samples)))
 
