@@ -108,7 +108,10 @@ def check_command(line: str) -> str:
         given = {key: value for key, value in params.items() if key in fields and value is not None}
         from vitrine.cli.simulate import _value
 
-        settings = {key: _value(key, fields[key], value) for key, value in given.items()}
+        settings = {
+            key: value if isinstance(value, bool) else _value(key, fields[key], value)
+            for key, value in given.items()
+        }
         shelf.parse("source", {"kind": path[1], **settings}, line)
     return "parsed"
 
