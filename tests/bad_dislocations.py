@@ -31,6 +31,8 @@ DISLOCATIONS = [
     row("--width 0.12345678", "width: 0.12345678 has more than 6 digits"),
     row("--width ,", "width: Tuple should have at least 1 item"),
     row("--width nan", "width.0: Input should be a finite number"),
+    row("--aspect 10", "modes: 40 leave stress on the sides of a crystal 10 times as high as wide; at least 5"),
+    row("--annihilation 20", "annihilation: 20 nm is more than half a dipole at its birth, which is 24 nm wide"),
     row("--poisson 0.5", "poisson: Input should be less than 0.5"),
     row("--young 0", "young: Input should be greater than 0"),
     row("--burgers 3", "burgers: Input should be less than or equal to 2"),

@@ -155,7 +155,7 @@ def test_the_smallest_crystal_at_the_strains_of_the_study(works: Works, slip: st
     )
     for each in samples.items:
         wanted = each.info["reload"] / 100
-        assert 0 <= each.axial.mean(dtype=float) - wanted < 1.1 * STEP + 1e-6 * wanted
+        assert each.axial.mean(dtype=float) == pytest.approx(wanted, rel=1e-6)
     last = samples.items[-1]
     assert last.axial.std() > 0.5 * last.axial.mean()
     assert 0.2 < last.equivalent.max() < 5  # sharp slip lines
@@ -191,7 +191,7 @@ def test_an_elastic_crystal_follows_hooke(works: Works) -> None:
     for poisson, aspect in ((0.33, 4.0), (0.2, 3.3)):
         for each in made(works, source_strength=1e6, poisson=poisson, aspect=aspect).items:
             xx, yy, xy = each.strain.astype(float)
-            assert np.ptp(yy) < 1e-8 and 0 <= yy.mean() - each.info["reload"] / 100 < 1.1 * STEP
+            assert np.ptp(yy) < 1e-8 and abs(yy.mean() - each.info["reload"] / 100) < 1e-8
             np.testing.assert_allclose(xx, -poisson / (1 - poisson) * yy, atol=1e-9)
             np.testing.assert_allclose(xy, 0, atol=1e-9)
 
@@ -212,7 +212,7 @@ def test_the_mean_of_a_map_is_what_the_reload_did(works: Works) -> None:
         end = told[f"legs/reload-{prior}-{reload}/frames/strain"][-1]
         strain = told[f"maps/prior-{prior}-reload-{reload}/strain"].astype(float)
         assert strain[1].mean() == pytest.approx(end - begin, rel=1e-6)
-        assert 0 <= end - begin - float(reload) / 100 < 1.001 * STEP
+        assert abs(end - begin - float(reload) / 100) < 1e-9
         # it is the strain of the displacement beside it
         moved = told[f"maps/prior-{prior}-reload-{reload}/displacement"].astype(float)
         np.testing.assert_allclose(strain, strain_of(moved, 62.5 / 31), atol=2e-6)
@@ -254,17 +254,13 @@ def test_branches_do_not_disturb_the_loading(works: Works) -> None:
 
 
 def test_a_branching_point_restarts_the_control_of_the_step(works: Works) -> None:
-    """So a strain reached in one go is equal up to rounding at first; while elastic, bit for bit."""
-    once, _ = legs(works, prior=(0.2,), source_strength=1e6)
-    twice, _ = legs(works, prior=(0.1, 0.2), source_strength=1e6)
-    whole = np.concatenate([twice[f"legs/load-{prior}/curve"] for prior in ("0.1", "0.2")])
-    np.testing.assert_array_equal(whole, once["legs/load-0.2/curve"])
+    """The step before it is cut; until then a strain reached in one go is equal bit for bit."""
     once, _ = legs(works, prior=(2.0,))
     twice, _ = legs(works, prior=(1.0, 2.0))
     whole = np.concatenate([twice[f"legs/load-{prior}/curve"] for prior in ("1", "2")])
     first = once["legs/load-2/curve"]
-    np.testing.assert_array_equal(whole[:1000], first[:1000])
-    assert abs(len(whole) - len(first)) <= 1
+    np.testing.assert_array_equal(whole[:998], first[:998])
+    assert abs(len(whole) - len(first)) <= 2
 
 
 def test_a_small_reload_lies_on_the_way_to_a_larger_one(works: Works) -> None:
@@ -938,7 +934,7 @@ def test_a_stress_below_zero_is_taken_away_too() -> None:
     state.numbers[PLASTIC] = 0.0011
     assert run.stress(state) < -5
     relaxed = run.leg(state, None)
-    assert 0 <= run.stress(relaxed.state) < 0.5 and len(relaxed.curve) >= 9
+    assert abs(run.stress(relaxed.state)) < 1e-4 and len(relaxed.curve) >= 9
     assert float(relaxed.state.numbers[STRAIN]) == pytest.approx(0.0011, abs=2 * STEP)
 
 
@@ -949,8 +945,8 @@ def test_unloading_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     run = Run("x", part.model(62.5), part.specimen(62.5, "two", 1), part.modes, 5e-4)
     loaded = run.leg(run.start(), 0.005)
     assert float(loaded.state.numbers[STRAIN]) == pytest.approx(0.005, abs=STEP)
-    monkeypatch.setattr(trajectory, "MOST_UNLOADING", 0.002)
-    with pytest.raises(EngineError, match=r"x: unloading by 0\.2% did not bring the stress to zero"):
+    monkeypatch.setattr(trajectory, "MOST_UNLOADING", -0.007)
+    with pytest.raises(EngineError, match=r"x: unloading by 0\.3% did not bring the stress to zero"):
         run.leg(loaded.state, None)
 
 
@@ -964,3 +960,17 @@ def test_workers_make_the_same_file(works: Works, tmp_path: Path) -> None:
         lines = list(part.export(tmp_path / "there.h5", campaign.compute))
     assert f"wrote 3 trajectories to {tmp_path / 'there.h5'}" in lines
     check_equal(tmp_path / "here.h5", tmp_path / "there.h5")
+
+
+def test_a_fast_load_is_unloaded_to_zero() -> None:
+    """A step of it changes the stress by 4 MPa, more than what counts as zero."""
+    for seed in (4, 5, 7):
+        run = Run.of(0.0625, "one", seed, strain_rate=1e5)
+        unloaded = run.leg(run.leg(run.start(), 0.003).state)
+        assert abs(run.stress(unloaded.state)) < 1
+
+
+def test_a_leg_in_a_folder_needs_a_name(tmp_path: Path) -> None:
+    run = Run.of(0.0625)
+    with pytest.raises(ValueError, match="needs a name"):
+        run.leg(run.start(), 1e-4, tmp_path)

@@ -18,7 +18,7 @@ class StrainMap:
 
     Attributes
     ----------
-    strain: (3, rows, columns) float32, components xx, yy and xy of the small-strain tensor; row 0 at y = 0.
+    strain: (3, rows, columns) float32, components xx, yy and xy of the small-strain tensor, from low y on.
     pitch: edge of a pixel [nm].
     axis: the loading axis.
     info: what else is known (JSON-able): prior and reload strain [%], width [µm], slip ...

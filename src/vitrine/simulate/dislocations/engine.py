@@ -45,6 +45,8 @@ from vitrine.simulate.dislocations.stiffness import assemble, soften_junctions, 
 
 REACHED, PAUSED, TOO_MANY, WRONG_SIGN, NOT_FINITE = range(5)
 """why :func:`advance` returned"""
+SHORTEST_STEP = 1e-6
+"""ns, of the last step of a leg"""
 LARGEST_STRESS = 1e30
 """MPa; NaN is not below it either, while the compiler takes a test of finiteness away"""
 
@@ -292,7 +294,9 @@ def _take_step(state, specimen, model, work, n, direction, stress, ask):
 
 
 @njit(**EXACT)
-def advance(state, specimen, model, modes_count, direction, stop_strain, stop_stress, most_steps, curve):
+def advance(
+    state, specimen, model, modes_count, direction, stop_strain, stop_stress, most_steps, curve, exact=False
+):
     """Load with the rate ``direction * model.rate`` until a strain or a stress is reached.
 
     Parameters
@@ -303,6 +307,7 @@ def advance(state, specimen, model, modes_count, direction, stop_strain, stop_st
     stop_stress: mean axial stress [MPa] at which to stop, in the same direction; inf or -inf for none.
     most_steps: after these many it pauses.
     curve: (rows, 5) filled from its first row on, one row per ``model.curve_step`` of strain.
+    exact: shorten the last step so that it ends there, not up to a step beyond.
 
     Returns
     -------
@@ -334,6 +339,10 @@ def advance(state, specimen, model, modes_count, direction, stop_strain, stop_st
         if not _was_short_enough(state, model, work, n):
             rows = kept_rows
             continue
+        if exact:
+            left = (stop_strain - numbers[STRAIN]) * direction
+            left = min(left, (stop_stress - stress) * direction / model.axial)
+            numbers[STEP] = min(numbers[STEP], max(left / model.rate, SHORTEST_STEP))
         ask = numbers[WAITED] >= model.source_interval
         if ask:
             _field(

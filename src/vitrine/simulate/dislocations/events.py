@@ -195,6 +195,8 @@ def nucleate(state, specimen, model, theta):
         births += 1
         length = specimen.plane_length[p]
         half = 0.5 * model.line * model.burgers / specimen.source_strength[k]
+        if specimen.source_kind[k] != BULK:
+            half = min(half, 0.5 * length)
         if specimen.source_kind[k] == AT_START:
             _slip(state, specimen, model, p, sign, half)
             state.start_slip[p] += int(sign)
@@ -251,6 +253,3 @@ def sort_by_place(state):
         state.stiffness[j + 1] = stiffness
         state.plane[j + 1] = p
         state.pin[j + 1] = pin
-
-
-__all__ = ["BULK", "annihilate", "exits", "glide", "nucleate", "sort_by_place"]

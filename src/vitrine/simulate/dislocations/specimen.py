@@ -94,7 +94,9 @@ def make_specimen(
     hard = _strengths(obstacle_strength, obstacle_spread, obstacles, LEAST_STRENGTH["obstacle"], random)
     order = np.lexsort((where, behind))
     expected = 2 * height * surface_density
-    edges = int(random.poisson(expected)) if source_count == "poisson" else round(expected)
+    edges = int(random.poisson(expected)) if source_count == "poisson" else max(1, round(expected))
+    if surface_density == 0:
+        edges = 0
     edge_plane = random.integers(0, many, edges)
     edge_kind = np.where(random.random(edges) < 0.5, AT_START, AT_END)
     edge_strength = _strengths(surface_strength, source_spread, edges, LEAST_STRENGTH["source"], random)

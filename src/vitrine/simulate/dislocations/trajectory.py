@@ -46,9 +46,10 @@ LEAST_PITCH = 2.0
 MOST_UNLOADING = 0.1
 """Strain after which unloading is given up."""
 ZERO_STRESS = 1.0
-"""MPa, unloaded: two steps of loading; more is a burst."""
-MOST_TURNS = 5000
-"""Frames after which unloading is given up."""
+"""MPa, unloaded; more is a burst."""
+MOST_TURNS = 1000
+"""Times that bursts may carry the stress past zero."""
+UNNAMED = "leg"
 FRAME = ("strain", "stress")
 
 
@@ -112,7 +113,7 @@ class Run:
         state: State,
         stop_strain: float | None = None,
         folder: Path | None = None,
-        leg: str = "leg",
+        leg: str = UNNAMED,
         progress: Callable[[float], None] | None = None,
     ) -> Leg:
         """Load to ``stop_strain``, or unload to zero stress if there is none; ``state`` stays as it is.
@@ -123,6 +124,8 @@ class Run:
         ------
         EngineError: a guard stopped it; names the trajectory and the strain.
         """
+        if folder is not None and leg == UNNAMED:
+            raise ValueError("a leg that is kept in a folder needs a name")
         finished = _finished(folder, leg)
         if finished is not None:
             return finished
@@ -130,7 +133,10 @@ class Run:
         unloading = stop_strain is None
         model = self.model._replace(lowest_stress=-np.inf) if unloading else self.model
         start = float(state.numbers[STRAIN])
-        span = max(MOST_UNLOADING if stop_strain is None else abs(stop_strain - start), 1e-12)
+        elastic = abs(self.stress(state)) / self.model.axial
+        most = MOST_UNLOADING + 2 * elastic
+        span = max(elastic if stop_strain is None else abs(stop_strain - start), 1e-12)
+        turns = 0
         saved = time.monotonic()
         rows = np.empty((PIECE + 1, 5))
         while True:
@@ -139,13 +145,15 @@ class Run:
             target = (frames[-1]["strain"] if frames else start) + direction * self.frame_step
             if stop_strain is not None:
                 target = min(stop_strain, target)
-            elif abs(float(now.numbers[STRAIN]) - start) > MOST_UNLOADING or len(frames) > MOST_TURNS:
+            elif abs(float(now.numbers[STRAIN]) - start) > most or turns > MOST_TURNS:
                 raise EngineError(
-                    f"{self.name}: unloading by {MOST_UNLOADING:.1%} did not bring the stress to zero ({leg})"
+                    f"{self.name}: unloading by {most:.1%} did not bring the stress to zero, which bursts "
+                    f"carried past it {turns} times ({leg})"
                 )
-            zero = 0.0 if unloading else np.inf
+            zero = 0.0 if unloading else direction * np.inf
+            exact = unloading or target == stop_strain
             why, filled = engine.advance(
-                now, self.specimen, model, self.modes, direction, target, zero, PIECE, rows
+                now, self.specimen, model, self.modes, direction, target, zero, PIECE, rows, exact
             )
             curve.append(rows[:filled].copy())
             if why not in (engine.REACHED, engine.PAUSED):
@@ -154,6 +162,7 @@ class Run:
                 frames.append(self.frame(now))
                 if abs(self.stress(now)) < ZERO_STRESS if unloading else target == stop_strain:
                     break
+                turns += int(unloading and (self.stress(now) > 0) != (direction < 0))
             if progress is not None:
                 progress(min(1.0, abs(float(now.numbers[STRAIN]) - start) / span))
             if folder is not None and time.monotonic() - saved > SAVE_EVERY:
@@ -340,7 +349,8 @@ def trajectory(
         tell = _part(progress, done / total, (at - start) / total)
         loaded = run.leg(state, at / 100, folder, f"load-{at:g}", tell)
         done, start, state = done + at - start, at, loaded.state
-        unloaded = run.leg(state, None, folder, f"unload-{at:g}")
+        tell = _part(progress, done / total, 0.0)
+        unloaded = run.leg(state, None, folder, f"unload-{at:g}", tell)
         legs |= {f"load-{at:g}": loaded, f"unload-{at:g}": unloaded}
         rest = float(unloaded.state.numbers[STRAIN])
         before = run.displacement(unloaded.state, edge)
