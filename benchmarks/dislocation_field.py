@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from vitrine.physics.strip import MODES, Elastic
+from vitrine.physics.elastic import Elastic
+from vitrine.physics.strip import MODES
 from vitrine.physics.strip_far import add_rows_far
 from vitrine.physics.strip_kernels import (
     add_modes,

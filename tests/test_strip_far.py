@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vitrine.physics.strip import Elastic
+from vitrine.physics.elastic import Elastic
 from vitrine.physics.strip_far import (
     TAIL,
     WORTH_FROM,

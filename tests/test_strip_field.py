@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from strip_finite_elements import BURGERS, POISSON, YOUNG, Edge, FiniteElements
 from vitrine.physics import strip_kernels as kernels
-from vitrine.physics.strip import Dislocations, Elastic, Strip, resolved_shear
+from vitrine.physics.elastic import Elastic
+from vitrine.physics.strip import Dislocations, Strip, resolved_shear
 from vitrine.physics.strip_displacement import SlipPlanes, displacement_at
 
 ALUMINIUM = Elastic(YOUNG, POISSON, BURGERS)

@@ -11,52 +11,16 @@ doi:10.1088/0965-0393/3/5/008. Units: nm, MPa.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from vitrine.physics import strip_kernels as kernels
+from vitrine.physics.elastic import ALUMINIUM, Elastic
 from vitrine.samples import Float
 
 MODES = 40
 """Fourier modes along y that clear the far side, for a height of four widths; more for slenderer strips."""
-
-
-@dataclass(frozen=True)
-class Elastic:
-    """Isotropic elastic constants and the length of the Burgers vector, aluminium by default.
-
-    Attributes
-    ----------
-    young: Young's modulus [MPa].
-    poisson: Poisson's ratio.
-    burgers: length of the Burgers vector [nm].
-    """
-
-    young: float = 70e3
-    poisson: float = 0.33
-    burgers: float = 0.25
-
-    @property
-    def shear(self) -> float:
-        """Shear modulus [MPa]."""
-        return self.young / (2 * (1 + self.poisson))
-
-    @property
-    def axial(self) -> float:
-        """E / (1 - nu^2), axial stress per axial strain in plane strain with free sides [MPa]."""
-        return self.young / (1 - self.poisson**2)
-
-    @property
-    def line(self) -> float:
-        """mu / (2 pi (1 - nu)) [MPa]."""
-        return self.shear / (2 * math.pi * (1 - self.poisson))
-
-    @property
-    def strength(self) -> float:
-        """mu b / (2 pi (1 - nu)): the shear stress of an edge dislocation times distance [MPa nm]."""
-        return self.line * self.burgers
 
 
 @dataclass(frozen=True)
@@ -83,7 +47,7 @@ class Strip:
 
     width: float
     height: float
-    elastic: Elastic = Elastic()
+    elastic: Elastic = ALUMINIUM
     modes: int = MODES
     core: float = 0.0
 

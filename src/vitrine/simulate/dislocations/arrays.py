@@ -94,6 +94,10 @@ class State(NamedTuple):
     counts: Int
 
 
+PER_DISLOCATION = ("s", "sign", "velocity", "stiffness", "plane", "pin")
+"""arrays of a :class:`State` with an entry for each dislocation"""
+
+
 def empty_state(specimen: Specimen, capacity: int) -> State:
     """A crystal without dislocations, stress and strain; room for ``capacity`` dislocations."""
     sources = len(specimen.source_s)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from vitrine.parts import Part
+from vitrine.physics.elastic import Elastic
 from vitrine.units import Megapascals, Nanometres, Nanoseconds
 
 if TYPE_CHECKING:
-    from vitrine.physics.strip import Elastic
     from vitrine.simulate.dislocations.arrays import Model, Specimen
     from vitrine.simulate.dislocations.specimen import Slip
 
@@ -176,7 +176,7 @@ class Crystal(Part):
                     f"{name}: {getattr(self, name):g} nm is below {of_what}, {least:g} nm; the field of a "
                     "single dislocation means nothing closer"
                 )
-        narrowest = self.elastic_strength() / (self.source_strength * (1 + 3 * self.source_spread))
+        narrowest = self.elastic().strength / (self.source_strength * (1 + 3 * self.source_spread))
         if self.source_density > 0 and self.annihilation > max(0.5 * narrowest, 7 * self.burgers):
             raise ValueError(
                 f"annihilation: {self.annihilation:g} nm is more than half a dipole at its birth, which is "
@@ -189,11 +189,6 @@ class Crystal(Part):
             )
         return self
 
-    def elastic_strength(self) -> float:
-        """mu b / (2 pi (1 - nu)) [MPa nm]."""
-        shear = 1000 * self.young / (2 * (1 + self.poisson))
-        return shear * self.burgers / (2 * math.pi * (1 - self.poisson))
-
     def widest_spacing(self, width: float) -> float:
         """``plane_spacing`` [nm] above which a crystal of this width [nm] may be without slip planes."""
         steep = math.radians(90 - self.slip_angle)
@@ -201,8 +196,6 @@ class Crystal(Part):
 
     def elastic(self) -> Elastic:
         """Elastic constants in MPa and nm."""
-        from vitrine.physics.strip import Elastic
-
         return Elastic(1000 * self.young, self.poisson, self.burgers)
 
     def model(self, width: float) -> Model:

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from vitrine.errors import EngineError
-from vitrine.physics.strip import Dislocations, Elastic, Strip
+from vitrine.physics.elastic import ALUMINIUM, Elastic
+from vitrine.physics.strip import Dislocations, Strip
 from vitrine.physics.strip_displacement import SlipPlanes, displacement
 from vitrine.samples import Float, load_arrays, save_arrays
 from vitrine.simulate.dislocations import engine
 from vitrine.simulate.dislocations.arrays import (
     ALIVE,
+    PER_DISLOCATION,
     PLASTIC,
     STRAIN,
     Model,
@@ -90,7 +92,7 @@ class Run:
         elastic: Elastic | None = None,
     ) -> None:
         self.name, self.model, self.specimen, self.modes = name, model, specimen, modes
-        self.frame_step, self.elastic = frame_step, elastic or Elastic()
+        self.frame_step, self.elastic = frame_step, elastic or ALUMINIUM
         self.capacity = model.most_dislocations + 2 * len(specimen.source_s) + 2
 
     @classmethod
@@ -237,9 +239,9 @@ class Run:
         self, path: Path, state: State, curve: Sequence[Float], frames: Sequence[dict[str, Any]]
     ) -> None:
         n = int(state.counts[ALIVE])
-        per = ("s", "sign", "velocity", "stiffness", "plane", "pin")
         arrays = {
-            f"state_{key}": value[:n] if key in per else value for key, value in state._asdict().items()
+            f"state_{key}": value[:n] if key in PER_DISLOCATION else value
+            for key, value in state._asdict().items()
         }
         save_arrays(
             path,
@@ -275,7 +277,7 @@ def _read_leg(path: Path) -> Leg:
     fields: dict[str, Any] = {}
     for key in State._fields:
         value = data[f"state_{key}"]
-        if key in ("s", "sign", "velocity", "stiffness", "plane", "pin"):
+        if key in PER_DISLOCATION:
             whole = np.zeros(capacity, value.dtype)
             whole[: len(value)] = value
             value = whole
