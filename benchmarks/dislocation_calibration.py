@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from vitrine.arrays import load_arrays, save_arrays
 from vitrine.campaign.campaign import Campaign
 from vitrine.campaign.store import default_root
-from vitrine.samples import load_arrays, save_arrays
 from vitrine.simulate.dislocations.settings import Crystal
 from vitrine.simulate.dislocations.source import ENGINE
 from vitrine.simulate.dislocations.specimen import trajectory_id

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from vitrine.arrays import hash_file
 from vitrine.errors import DataError, TaskError
 from vitrine.physics import glass
 from vitrine.physics.d2min import event_atoms
 from vitrine.physics.neighbours import neighbours_within
 from vitrine.physics.shear import shear
-from vitrine.samples import hash_file
 from vitrine.simulate import released
 from vitrine.simulate.metallic_glass import MetallicGlass
 from vitrine.tasks import Compute, Outcome, Task, digest

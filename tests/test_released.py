@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from vitrine.arrays import hash_file
 from vitrine.errors import DataError
-from vitrine.samples import Samples, hash_file
+from vitrine.samples import Samples
 from vitrine.simulate.metallic_glass import MetallicGlass, glass_samples
 from vitrine.simulate.released import (
     FORMAT,

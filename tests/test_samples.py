@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vitrine.arrays import hash_file
 from vitrine.errors import DataError
-from vitrine.samples import Examples, Samples, hash_file
+from vitrine.samples import Examples, Samples
 
 
 def build(

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from vitrine.arrays import hash_file
 from vitrine.errors import DataError
 from vitrine.measure.column import Column
-from vitrine.samples import Samples, hash_file
+from vitrine.samples import Samples
 from vitrine.simulate.table import Table, read_formulas
 from vitrine.tasks import digest
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vitrine.arrays import load_arrays
 from vitrine.errors import DataError
+from vitrine.map_stack import MapStack
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -23,8 +22,9 @@ Float = NDArray[np.float64]
 """float64 array; its shape and unit stand where it is used."""
 Int = NDArray[np.int64]
 """int64 array; its shape stands where it is used."""
-Target = Literal["binary", "value"]
-"""What a label makes: 0 or 1, or a number."""
+Target = Literal["binary", "value", "classes"]
+"""What a label makes: 0 or 1, a number, or the number of a class from 0 on."""
+TARGETS: tuple[Target, ...] = ("binary", "value", "classes")
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,10 @@ class Examples:
     For models that predict once for a whole sample: ``nodes`` is ``(n_nodes, n_node_features)`` and
     ``node_starts`` ``(n_samples + 1,)`` its bounds per sample; edges then join nodes, not rows.
     ``images`` is ``(n_samples, height, width)``: uint8 the class of each pixel (0 is background), or
-    float32 a value. ``features`` may then have no column.
+    float32 a value. ``maps`` are strain maps of any sizes, one per sample, and how crops of them are cut.
+    ``features`` may then have no column.
+
+    ``class_names`` are those of a target of several classes, in the order of their numbers.
     """
 
     makes: str
@@ -164,6 +167,8 @@ class Examples:
     nodes: NDArray[np.float32] | None = None
     node_starts: Int | None = None
     images: NDArray[np.uint8] | NDArray[np.float32] | None = None
+    maps: MapStack | None = None
+    class_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -223,6 +228,7 @@ class Examples:
             ids=tuple(self.ids[s] for s in samples),
             groups=tuple(self.groups[s] for s in samples),
             starts=starts,
+            maps=None if self.maps is None else self.maps.select(samples),
             **chosen,
         )
 
@@ -266,6 +272,8 @@ class Examples:
             "feature_labels": np.array(self.feature_labels, dtype=str),
             "other_labels": np.array(self.other_labels, dtype=str),
             "starts": self.starts,
+            "class_names": np.array(self.class_names, dtype=str),
+            **({} if self.maps is None else self.maps.arrays()),
         }
         for name in _OPTIONAL:
             if getattr(self, name) is not None:
@@ -283,10 +291,15 @@ class Examples:
         path = folder / "examples.npz"
         data = load_arrays(path, "examples")
         try:
-            data.setdefault("other_labels", ())  # entries of stores from before there were any
-            names = ("ids", "groups", "feature_labels", "other_labels")
+            for name in ("other_labels", "class_names"):  # entries of stores from before there were any
+                data.setdefault(name, ())
+            names = ("ids", "groups", "feature_labels", "other_labels", "class_names")
             texts: dict[str, Any] = {n: tuple(str(s) for s in data.pop(n)) for n in names}
+            maps = None
+            if "map_pixels" in data:
+                maps = MapStack.from_arrays({n: data.pop(n) for n in list(data) if n.startswith("map_")})
             found = cls(
+                maps=maps,
                 makes=str(data.pop("makes")),
                 target_kind=str(data.pop("target_kind")),  # type: ignore[arg-type]
                 **texts,
@@ -304,7 +317,9 @@ class Examples:
             "groups": (len(self.groups) == samples and len(set(self.ids)) == samples),
             "features": self.features.shape == (n, len(self.feature_labels)),
             "starts": _bounds(self.starts, samples, n),
-            "target_kind": self.target_kind in ("binary", "value"),
+            "target_kind": self.target_kind in TARGETS,
+            "maps": self.maps is None or len(self.maps) == samples,
+            "class_names": (self.target_kind == "classes") == bool(self.class_names),
         }
         for name in ("features", "starts", *_OPTIONAL):
             array = getattr(self, name)
@@ -365,6 +380,10 @@ class Examples:
             if array is not None:
                 total.update(name.encode())
                 total.update(np.ascontiguousarray(array).tobytes())
+        for name in self.class_names:
+            total.update(b"class " + name.encode() + b"\0")
+        for part in () if self.maps is None else self.maps.digest_parts():
+            total.update(part)
         return total.hexdigest()
 
 
@@ -388,55 +407,3 @@ def _bounds(starts: Any, parts: int, end: int) -> bool:
         and starts[-1] == end
         and (np.diff(starts.astype(np.int64)) >= 0).all()
     )
-
-
-def load_arrays(path: Path, what: str = "arrays") -> dict[str, Any]:
-    """All arrays of an .npz file; no pickle, and no room for more than the file holds.
-
-    Parameters
-    ----------
-    what: it should hold, for messages.
-
-    Raises
-    ------
-    DataError: there is no such file, or it is damaged.
-    """
-    try:
-        with ZipFile(path) as packed:
-            for entry in packed.infolist():
-                with packed.open(entry) as member:
-                    _check_head(member, entry.file_size)
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    # what zipfile and numpy raise where bytes are not what they should be
-    except (
-        OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, MemoryError, NotImplementedError,
-        RuntimeError, OverflowError, SyntaxError, zlib.error,
-    ) as error:  # fmt: skip
-        raise DataError(f"{path} holds no {what}: {error or type(error).__name__}") from error
-
-
-def save_arrays(path: Path, **arrays: NDArray[Any] | float) -> None:
-    """Write an .npz file, complete or not at all."""
-    temporary = path.with_name(f"{path.stem}.part.npz")
-    np.savez(temporary, **arrays)  # type: ignore[arg-type]
-    temporary.replace(path)
-
-
-def _check_head(member: Any, size: int) -> None:
-    version = np.lib.format.read_magic(member)
-    reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[
-        version
-    ]
-    shape, _, dtype = reader(member)
-    if math.prod(shape) * dtype.itemsize > size:
-        raise ValueError(f"an array of {shape} is announced, which is not there")
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file, 64 hex digits."""
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            total.update(block)
-    return total.hexdigest()

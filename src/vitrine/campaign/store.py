@@ -25,11 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vitrine.arrays import hash_file
 from vitrine.campaign import index
 from vitrine.campaign.locks import UNKNOWN, hold
 from vitrine.campaign.underway import KEY, Underway
 from vitrine.errors import StoreError
-from vitrine.samples import hash_file
 
 MARKER = "entry.json"
 MARKER_FORMAT = 1

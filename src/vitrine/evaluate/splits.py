@@ -206,3 +206,47 @@ class RandomFolds(_Folds):
             held = min(max(round(self.validation * len(others)), 1), len(others) - 1)
             result.append(Fold(train=_sorted(order[held:]), validation=_sorted(order[:held]), test=test))
         return result
+
+
+class HoldOut(Part):
+    """One fixed test set, never trained on; every sample is tested once or not at all.
+
+    The defaults are those of Yang et al. 2020 (doi:10.1038/s41598-020-65157-z): of 3,648 maps 891 test, and
+    of the others 504 validate.
+    """
+
+    kind: Literal["hold-out"] = "hold-out"
+    by: Annotated[
+        Literal["group", "sample"],
+        Field(description="hold out whole groups, or samples whatever their group: the leaky comparison"),
+    ] = "group"
+    test: Annotated[float, Field(gt=0, lt=1, description="fraction that tests")] = 0.2442
+    validation: Annotated[float, Field(gt=0, lt=1, description="fraction of the rest to validate")] = 0.1828
+    seed: Annotated[int, Field(ge=0, description="of the order in which samples are dealt")] = 0
+
+    track: ClassVar[str] = "hold-out"
+    summary: ClassVar[str] = "one test set held out, by group or (leaky) by sample"
+
+    def folds_of(self, groups: Sequence[str]) -> list[Fold]:
+        """The one fold.
+
+        Raises
+        ------
+        StudyError: too few groups or samples for three sets.
+        """
+        units = list(groups) if self.by == "group" else [str(number) for number in range(len(groups))]
+        if len(set(units)) < 3:
+            raise StudyError(
+                f"holding out by {self.by} needs at least 3 {self.by}s to train, validate and test; there "
+                f"are {len(set(units))}: give more"
+            )
+        others, test = hold_out_groups(units, min(self.test, 1 - 2 / len(units)), self.seed)
+        while len({units[sample] for sample in others}) < 2:  # large groups: leave two
+            units_left = sorted({units[sample] for sample in test})[1:]
+            test = _sorted(sample for sample in test if units[sample] in units_left)
+            others = np.setdiff1d(np.arange(len(units)), test)
+        rest, held = hold_out_groups([units[sample] for sample in others], self.validation, [self.seed, 1])
+        fold = Fold(train=others[rest], validation=others[held], test=test)
+        if self.by == "group":
+            check_no_group_leaks(groups, fold.train, fold.validation, fold.test)
+        return [fold]

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 ESTIMATOR = "model.skops"
 CONSTANT = "constant.json"
-ANYTHING = frozenset({"vectors", "graphs", "whole-graphs", "images"})
+ANYTHING = frozenset({"vectors", "graphs", "whole-graphs", "images", "maps"})
+ANY_TARGET = frozenset({"binary", "value", "classes"})
 _TRUSTED = {
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
@@ -34,7 +35,7 @@ class Chance(ModelPart):
     kind: Literal["chance"] = "chance"
     seeded: ClassVar[bool] = True
     takes: ClassVar[frozenset[str]] = ANYTHING
-    targets: ClassVar[frozenset[str]] = frozenset({"binary"})
+    targets: ClassVar[frozenset[str]] = frozenset({"binary", "classes"})
     summary: ClassVar[str] = "uniform random scores"
 
     def build(self, target: str, seed: int) -> ConstantModel:
@@ -58,23 +59,29 @@ class ConstantModel:
     """Predicts without looking at the features."""
 
     def __init__(self, seed: int, random: bool) -> None:
-        self._seed, self._random, self._mean = seed, random, 0.0
+        self._seed, self._random, self._mean, self._classes = seed, random, 0.0, 0
 
     def fit(self, train: Examples, validation: Examples | None, progress: Progress) -> Self:
         """Keep the mean of the targets."""
         assert train.target is not None
         self._mean = float(train.target.mean(dtype=np.float64))
+        self._classes = len(train.class_names)
         return self
 
     def predict(self, examples: Examples) -> NDArray[np.float64]:
-        """The mean, or random scores in [0, 1)."""
+        """The mean, or random scores in [0, 1); of several classes random probabilities that sum to 1."""
+        if self._classes:
+            drawn = np.random.default_rng(self._seed).random((examples.n_rows, self._classes))
+            return np.asarray(drawn / drawn.sum(axis=1, keepdims=True), np.float64)
         if self._random:
             return np.random.default_rng(self._seed).random(examples.n_rows)
         return np.full(examples.n_rows, self._mean)
 
     def save(self, folder: Path) -> None:
         """Write ``constant.json``."""
-        (folder / CONSTANT).write_text(json.dumps({"mean": self._mean}), encoding="utf-8")
+        (folder / CONSTANT).write_text(
+            json.dumps({"mean": self._mean, "classes": self._classes}), encoding="utf-8"
+        )
 
     def load(self, folder: Path) -> Self:
         """Read ``constant.json``.
@@ -85,9 +92,10 @@ class ConstantModel:
         """
         path = folder / CONSTANT
         try:
-            self._mean = float(json.loads(path.read_text(encoding="utf-8"))["mean"])
-            if not np.isfinite(self._mean):
-                raise ValueError("the mean is not finite")
+            data = json.loads(path.read_text(encoding="utf-8"))
+            self._mean, self._classes = float(data["mean"]), int(data.get("classes", 0))
+            if not np.isfinite(self._mean) or not 0 <= self._classes <= 10_000:
+                raise ValueError("the mean is not finite, or a number of classes impossible")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"{path} holds no constant written by vitrine: {error}") from error
         return self
@@ -121,7 +129,7 @@ class Logistic(ModelPart):
 
     kind: Literal["logistic"] = "logistic"
     penalty: float = Field(1.0, gt=0, description="inverse strength C of the L2 penalty")
-    targets: ClassVar[frozenset[str]] = frozenset({"binary"})
+    targets: ClassVar[frozenset[str]] = frozenset({"binary", "classes"})
     summary: ClassVar[str] = "logistic regression with balanced classes"
 
     def build(self, target: str, seed: int) -> SklearnModel:
@@ -142,6 +150,7 @@ class RandomForest(ModelPart):
     max_features: float = Field(0.33, gt=0, le=1, description="fraction of the features tried per split")
     min_samples_leaf: int = Field(1, ge=1, description="rows in a leaf, at least")
     seeded: ClassVar[bool] = True
+    targets: ClassVar[frozenset[str]] = ANY_TARGET
     summary: ClassVar[str] = "random forest"
 
     def build(self, target: str, seed: int) -> SklearnModel:
@@ -155,7 +164,7 @@ class RandomForest(ModelPart):
             "random_state": seed,
             "n_jobs": 1,
         }
-        if target == "binary":
+        if target != "value":
             return SklearnModel(RandomForestClassifier(class_weight="balanced", **shared), target)
         return SklearnModel(RandomForestRegressor(**shared), target)
 
@@ -168,6 +177,7 @@ class GradientBoosting(ModelPart):
     learning_rate: float = Field(0.05, gt=0, description="shrinkage of each tree")
     max_leaf_nodes: int = Field(15, ge=2, description="leaves of a tree")
     l2: float = Field(1.0, ge=0, description="L2 penalty on leaf values")
+    targets: ClassVar[frozenset[str]] = ANY_TARGET
     summary: ClassVar[str] = "histogram gradient boosting"
 
     def build(self, target: str, seed: int) -> SklearnModel:
@@ -182,7 +192,7 @@ class GradientBoosting(ModelPart):
             "early_stopping": False,
             "random_state": seed,
         }
-        if target == "binary":
+        if target != "value":
             return SklearnModel(HistGradientBoostingClassifier(class_weight="balanced", **shared), target)
         return SklearnModel(HistGradientBoostingRegressor(**shared), target)
 
@@ -198,21 +208,26 @@ class SklearnModel:
         from threadpoolctl import threadpool_limits
 
         assert train.target is not None
-        target = train.target.astype(np.int64 if self._target == "binary" else np.float64)
+        target = train.target.astype(np.float64 if self._target == "value" else np.int64)
         with threadpool_limits(1):
             self._estimator.fit(train.features, target)
         return self
 
     def predict(self, examples: Examples) -> NDArray[np.float64]:
-        """Probability of class 1, or the value."""
+        """Probability of class 1, of each of several classes ``(n_rows, classes)``, or the value."""
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1):
-            if self._target != "binary":
+            if self._target == "value":
                 return np.asarray(self._estimator.predict(examples.features), dtype=np.float64)
             scores = np.asarray(self._estimator.predict_proba(examples.features), dtype=np.float64)
+        seen = np.asarray(self._estimator.classes_, np.int64)
+        if self._target == "classes":  # a class may be absent in training
+            found = np.zeros((len(scores), max(len(examples.class_names), int(seen.max()) + 1)))
+            found[:, seen] = scores
+            return found
         if scores.shape[1] == 1:  # one class in training
-            return np.full(len(scores), float(self._estimator.classes_[0]))
+            return np.full(len(scores), float(seen[0]))
         return scores[:, 1]
 
     def save(self, folder: Path) -> None:

@@ -134,9 +134,14 @@ class Batches(Dataset[Batch]):
         if self._rank.count == 1:
             return self._batch_of(mine, 1.0)
         rows = np.diff(self._examples.starts)
-        share = float(rows[mine].sum() * self._rank.count / rows[chosen].sum())
+        counts = [rows[self._samples_of(part)].sum() for part in (mine, chosen)]
+        share = float(counts[0] * self._rank.count / counts[1])
         # every rank takes part in every step; one without a sample takes another's, which counts nothing
         return self._batch_of(mine if len(mine) else chosen[:1], share)
+
+    def _samples_of(self, chosen: np.ndarray) -> np.ndarray:
+        """Which samples entries of the order are of."""
+        return chosen
 
     def _begin_epoch(self) -> None:
         """Everything random of an epoch is drawn here, so that its state is that of the generator."""

@@ -16,7 +16,9 @@ from vitrine.learn.protocol import ModelPart
 if TYPE_CHECKING:
     from torch import nn
 
+    from vitrine.learn.batches import Batches
     from vitrine.learn.neural import NetworkModel
+    from vitrine.learn.parallel import Rank
     from vitrine.samples import Examples
 
 CALIBRATE = 64
@@ -133,6 +135,13 @@ class NetworkPart(ModelPart):
         if self.spatial:
             batch = as_batch(train.select(some_of(train)))
             network.calibrate(batch.edges, batch.geometry)
+
+    def batches(self, examples: Examples, seed: int | None, rank: Rank) -> Batches:
+        """Batches of examples for training (with a seed) or validation."""
+        from vitrine.learn.batches import Batches
+
+        balance = self.balance if examples.target_kind == "binary" and seed is not None else "none"
+        return Batches(examples, self.batch, seed, rank, balance, getattr(self, "augment", "none"))
 
     def build(self, target: str, seed: int) -> NetworkModel:
         """The model."""

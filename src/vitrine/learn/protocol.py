@@ -26,7 +26,8 @@ class Model(Protocol):
         ...
 
     def predict(self, examples: Examples) -> NDArray[np.float64]:
-        """``(n_rows,)`` float64: probability of class 1, or the value in the target's unit."""
+        """Float64 probability of class 1 or value in the target's unit ``(n_rows,)``, or probabilities of
+        several classes ``(n_rows, classes)``."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -72,6 +73,15 @@ class HasFeatureMaps(Protocol):
         ...
 
 
+@runtime_checkable
+class Embeds(Protocol):
+    """A model of strain maps that gives the features of its last layer."""
+
+    def embed(self, examples: Examples) -> NDArray[np.float32]:
+        """``(n_samples, crops, n_features)`` float32."""
+        ...
+
+
 class ModelPart(Part):
     """Settings of a model; :meth:`build` makes an unfitted one."""
 
@@ -97,7 +107,7 @@ class ModelPart(Part):
     """Whether a fit is faster on a GPU: it then goes to a worker that has one."""
 
     def build(self, target: str, seed: int) -> Model:
-        """An unfitted model for this kind of target (``binary`` or ``value``)."""
+        """An unfitted model for this kind of target (``binary``, ``value`` or ``classes``)."""
         raise NotImplementedError
 
 

@@ -54,8 +54,11 @@ class Fit(lightning.LightningModule):
     The validation loss is what the training loss is on average: classes weighted in place of drawn rows.
     """
 
-    def __init__(self, network: nn.Module, part: NetworkPart, positive_weight: float | None) -> None:
+    def __init__(
+        self, network: nn.Module, part: NetworkPart, positive_weight: float | None, classes: bool = False
+    ) -> None:
         super().__init__()
+        self._classes = classes
         self.network = network
         self._part = part
         self._positive_weight = positive_weight
@@ -65,6 +68,9 @@ class Fit(lightning.LightningModule):
     def loss(self, batch: Batch, training: bool) -> Tensor:
         """Scalar loss of a batch."""
         out = forward(self.network, batch)
+        if self._classes:
+            loss = nn.functional.cross_entropy(out, batch.target.long())
+            return loss + self._penalty() if training else loss
         if self._positive_weight is None:
             if self._part.value_loss == "squared":
                 return nn.functional.mse_loss(out, batch.target)
@@ -78,6 +84,12 @@ class Fit(lightning.LightningModule):
             positive_weight=self._positive_weight if weighted else 1.0,
         )
         return (losses if batch.weights is None else losses * batch.weights).mean()
+
+    def _penalty(self) -> Tensor | float:
+        """What a network with penalised weights adds to its training loss."""
+        strength = getattr(self._part, "l2", 0.0)
+        penalised: Any = getattr(self.network, "penalised", None)
+        return 0.0 if not strength or penalised is None else strength * penalised()
 
     def _step(self, batch: Batch, name: str) -> Tensor:
         loss = self.loss(batch, name == "train")
@@ -283,16 +295,15 @@ def train_as(
         positive_weight = weight_of_positives(train.target)
     identity = digest({"part": part.recipe(), "seed": seed, "samples": list(train.ids)})
     keep_state = Unfinished(unfinished, identity)
-    fit = Fit(network, part, positive_weight)
-    balance = part.balance if train.target_kind == "binary" else "none"
-    batches = Batches(train, part.batch, seed, rank, balance, getattr(part, "augment", "none"))
-    hold = None if validation is None else loader(Batches(validation, part.batch, None, rank))
+    fit = Fit(network, part, positive_weight, train.target_kind == "classes")
+    batches = part.batches(train, seed, rank)
+    hold = None if validation is None else loader(part.batches(validation, None, rank))
     keep = BestWeights(
         part,
         progress,
         batches,
         keep_state if rank.index == 0 else Unfinished(None, identity),
-        Batches(_some_of(train), part.batch, None),
+        part.batches(_some_of(train), None, ALONE),
         validated=hold is not None,
     )
     state = keep_state.load()
@@ -320,7 +331,7 @@ def train_as(
 
 def _some_of(train: Examples) -> Examples:
     """Training samples from which means and spreads within a network are found, without their order."""
-    chosen = np.random.default_rng(0).permutation(len(train))[:SETTLED]
+    chosen = np.random.default_rng(0).permutation(len(train))[: SETTLED if train.maps is None else 1]
     return train.select(chosen)
 
 

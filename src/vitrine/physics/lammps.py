@@ -19,10 +19,10 @@ from typing import IO, Self, cast
 
 import numpy as np
 
+from vitrine.arrays import hash_file
 from vitrine.errors import DataError, EngineError, EngineLost, MissingExtra, did_you_mean
 from vitrine.physics.lammps_child import receive, send
 from vitrine.physics.setfl import check_setfl, potential_elements
-from vitrine.samples import hash_file
 
 _KEYWORDS = (
     "step elapsed elaplong dt time cpu tpcpu spcpu cpuremain part timeremain atoms temp press pe ke etotal "

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from vitrine.arrays import load_arrays
 from vitrine.errors import DataError
-from vitrine.samples import load_arrays
 
 TRAJECTORY, CURVE = "trajectory.npz", "curve.npz"
 STATES = ("thermal", "inherent", "rethermalised")

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from vitrine.arrays import load_arrays, save_arrays
 from vitrine.physics.lammps import LammpsSession
 from vitrine.physics.lennard_jones import (
     minimise_session,
@@ -26,7 +27,7 @@ from vitrine.physics.lennard_jones import (
     write_data,
 )
 from vitrine.physics.lj_files import CURVE, TRAJECTORY, read_trajectory
-from vitrine.samples import Float, load_arrays, save_arrays
+from vitrine.samples import Float
 
 PIECE = 400_000_000
 """Steps times particles between two restart files."""

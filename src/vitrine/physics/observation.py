@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from vitrine.arrays import load_arrays
 from vitrine.errors import DataError
 from vitrine.physics.lammps import LammpsSession, pair_commands
-from vitrine.samples import Float, Int, load_arrays
+from vitrine.samples import Float, Int
 
 EV_PER_BAR_CUBIC_ANGSTROM = 1.0 / 1.602176634e6
 _VOIGT = [0, 1, 2, 5, 4, 3]  # LAMMPS orders xx yy zz xy xz yz

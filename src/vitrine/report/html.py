@@ -20,6 +20,7 @@ from markupsafe import Markup, escape
 from vitrine.errors import DataError
 from vitrine.report.atoms import Atoms, prepare, viewer_data
 from vitrine.report.digits import as_given
+from vitrine.report.images import draw_images
 from vitrine.report.matrix import draw_matrix
 from vitrine.report.plots import draw_curves, draw_scatter
 from vitrine.report.slices import draw_slices
@@ -30,6 +31,7 @@ from vitrine.study.result import (
     AtomsFigure,
     CurveFigure,
     Figure,
+    ImageFigure,
     MatrixFigure,
     Result,
     ScatterFigure,
@@ -94,7 +96,7 @@ def render(result: Result, folder: Path) -> Path:
                 figure,
                 picture,
                 wide=atoms is not None
-                or (isinstance(figure, (ScatterFigure, SliceFigure)) and len(figure.panels) > 1),
+                or (isinstance(figure, (ScatterFigure, SliceFigure, ImageFigure)) and len(figure.panels) > 1),
                 atoms=atoms,
                 data=None if atoms is None else viewer_data(atoms),
             )
@@ -183,11 +185,13 @@ def _drawing(figure: Figure) -> tuple[Callable[[], matplotlib.figure.Figure], At
         return partial(draw_slices, figure), None
     if isinstance(figure, MatrixFigure):
         return partial(draw_matrix, figure), None
+    if isinstance(figure, ImageFigure):
+        return partial(draw_images, figure), None
     if isinstance(figure, AtomsFigure):
         atoms = prepare(figure)
         return partial(draw_atoms, atoms), atoms
     raise DataError(
-        f"{type(figure).__name__} is no figure; a curve, scatter, slice, matrix or atoms figure is"
+        f"{type(figure).__name__} is no figure; a curve, scatter, slice, matrix, image or atoms figure is"
     )
 
 

@@ -83,22 +83,26 @@ def draw_scatter(figure: ScatterFigure) -> Figure:
     rows = -(-count // columns)
     side = {1: 4.2, 2: 3.6, 3: 3.1}[columns]
     drawing = Figure(figsize=(side * columns + 0.5, (side + 0.15) * rows + 0.35), layout="constrained")
-    grid = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    grid = drawing.subplots(rows, columns, sharex=figure.identity, sharey=figure.identity, squeeze=False)
     for axes, panel in zip(grid.flat, figure.panels, strict=False):
         x, y = floats(panel["x"]), floats(panel["y"])
         if len(x) != len(y):
             raise _lengths(figure.name, f"panel {panel['label']!r}", x=len(x), y=len(y))
         dense = len(x) > DENSE
-        axes.scatter(
-            x,
-            y,
-            s=6 if dense else 14,
-            c=PALETTE[0],
-            alpha=0.25 if dense else 0.55,
-            linewidths=0,
-            rasterized=dense,
-            zorder=2,
-        )
+        classes = np.asarray(panel.get("classes") or np.zeros(len(x)), int)
+        for number, words in enumerate(figure.class_names or [""]):
+            own = classes == number
+            axes.scatter(
+                x[own],
+                y[own],
+                s=6 if dense else 14,
+                c=PALETTE[number % len(PALETTE)],
+                alpha=0.25 if dense else 0.55,
+                linewidths=0,
+                rasterized=dense,
+                zorder=2,
+                label=words,
+            )
         axes.set_title(_wrapped(str(panel["label"]), 38))
     for place in range(len(figure.panels), rows * columns):
         grid.flat[place].remove()
@@ -108,6 +112,9 @@ def draw_scatter(figure: ScatterFigure) -> Figure:
         _identity(list(grid.flat)[: len(figure.panels)])
     drawing.supxlabel(figure.x_label, fontsize=9, color=INK)
     drawing.supylabel(figure.y_label, fontsize=9, color=INK)
+    if figure.class_names:
+        handles, names = grid.flat[0].get_legend_handles_labels()
+        drawing.legend(handles, names, loc="outside upper center", ncols=len(names), labelcolor=INK)
     return drawing
 
 

@@ -28,7 +28,7 @@ METRICS = {
 """Names that are no plain words."""
 OWN = ("seeds", "settings")
 """Keys of ``where`` that differ from model to model within a table."""
-TRIVIAL = {"chance": "chance level", "mean": "always the mean", "shuffled_labels": "null"}
+TRIVIAL = {"chance": "chance level", "mean": "always the mean", "shuffled_labels": "null", "ceiling": "bound"}
 """Rows to measure the others against; they come last in a table."""
 
 
@@ -102,7 +102,12 @@ def tracks(result: Result) -> list[Track]:
         track = Track(name, entries=[entry_of(row, digits) for row in rows], note=note)
         track.compared = sum(entry.published is not None for entry in track.entries)
         for key in _once(_setting(row) for row in rows):
-            here = [row for row in rows if _setting(row) == key and row.metric in metrics]
+            # parts of the samples are drawn as figures; a table for each would bury the others
+            here = [
+                row
+                for row in rows
+                if _setting(row) == key and row.metric in metrics and "subset" not in row.where
+            ]
             if here:
                 track.matrices.append(_matrix(here, metrics, digits))
         found.append(track)

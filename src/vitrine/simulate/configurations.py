@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from vitrine.arrays import hash_file, load_arrays
 from vitrine.errors import DataError, StudyError, did_you_mean
 from vitrine.parts import Part
-from vitrine.samples import Samples, hash_file, load_arrays
+from vitrine.samples import Samples
 from vitrine.tasks import Outcome, Task, digest
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from vitrine.arrays import hash_file
 from vitrine.errors import DataError
 from vitrine.parts import Part
-from vitrine.samples import Samples, hash_file
+from vitrine.samples import Samples
 from vitrine.simulate.metallic_glass import FOLLOWING, NO_EVENT, glass_samples
 from vitrine.simulate.released_reader import (
     FORMAT,

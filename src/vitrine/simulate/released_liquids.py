@@ -20,8 +20,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from vitrine.arrays import hash_file
 from vitrine.errors import DataError, TaskError
-from vitrine.samples import Samples, hash_file
+from vitrine.samples import Samples
 from vitrine.simulate.lennard_jones import LennardJones2D
 from vitrine.simulate.lj_view import STATES, Snapshot, View
 from vitrine.simulate.released import check_same_settings

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from vitrine.arrays import hash_file
 from vitrine.errors import DataError, did_you_mean
 from vitrine.parts import Part
-from vitrine.samples import Samples, hash_file
+from vitrine.samples import Samples
 from vitrine.simulate.emt_alloys import EmtAlloys
 from vitrine.tasks import Outcome, Task
 

@@ -111,6 +111,7 @@ def _use(study: Study, name: str, samples: Samples, examples: Examples) -> list[
     """What goes in and what comes out."""
     takes = {
         "formulas": "a table with a column of chemical formulas (CSV, Parquet or a data frame)",
+        "maps": "strain maps (.npy, CSV, TIFF, tables of digital image correlation)",
         "atoms": "periodic configurations of atoms (LAMMPS dump, extxyz, POSCAR, CIF, `ase.Atoms`)",
     }
     part: Any = study.representation_of(name)
@@ -118,6 +119,9 @@ def _use(study: Study, name: str, samples: Samples, examples: Examples) -> list[
     row = {"graphs": "atom", "vectors": "row"}.get(examples.makes, "sample")
     if examples.target_kind == "binary":
         gives = f"for every {row} the probability of class 1 ({study.label.summary})"
+    elif examples.target_kind == "classes":
+        names = ", ".join(examples.class_names)
+        gives = f"for every {row} the probability of each of {names} ({study.label.summary})"
     else:
         unit = _unit(study, samples)
         column = samples.about.get("target", "the target")

@@ -18,7 +18,8 @@ from vitrine.samples import Examples
 from vitrine.study.data import Data
 from vitrine.study.fitting import examples_task, fit_task, read_facts, read_scores
 from vitrine.study.scoring import SHUFFLED
-from vitrine.study.spec import Study, Track, model_seed, repeats_of
+from vitrine.study.sections import Track
+from vitrine.study.spec import Study, model_seed, repeats_of
 from vitrine.tasks import Outcome, Task
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ class OutOfFold:
 
     Attributes
     ----------
-    scores: model -> ``(n_rows,)`` float64, or ``(repeats, n_rows)`` with several seeds.
+    scores: model -> ``(n_rows,)`` float64, or ``(repeats, n_rows)`` with several seeds; of several classes
+        ``(n_rows, classes)`` or ``(repeats, n_rows, classes)``. Rows that no fold tests are left out.
+    tested: positions of the samples that the rows belong to; None where all are tested.
     called: model -> booleans of the same shape: at the threshold that is best on the validation
         samples of the fold; empty unless the study asks for it.
     """
@@ -42,6 +45,11 @@ class OutOfFold:
     called: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     kept: dict[str, tuple[Path, Fold]] = field(default_factory=dict)
     """model -> store entry of its fit on the first fold, and that fold; of those that are looked into"""
+    tested: NDArray[np.int64] | None = None
+
+    def of(self, data: Data) -> Data:
+        """The samples that the scores are of."""
+        return data if self.tested is None else data.select(self.tested)
 
 
 @dataclass(frozen=True)
@@ -55,9 +63,10 @@ class Fit:
     task: Task
 
 
-def first_seed(scores: Scores) -> Scores:
-    """``(n_rows,)`` of each model: of several seeds the first."""
-    return {name: column if column.ndim == 1 else column[0] for name, column in scores.items()}
+def first_seed(scores: Scores, truth: Examples) -> Scores:
+    """``(n_rows,)`` or ``(n_rows, classes)`` of each model: of several seeds the first."""
+    one = 2 if truth.target_kind == "classes" else 1
+    return {name: column if column.ndim == one else column[0] for name, column in scores.items()}
 
 
 def cross_validate(
@@ -79,7 +88,7 @@ def cross_validate(
     """
     plan: list[Fit] = []
     for track in study.tracks:
-        examples = store_examples(study, data[track.title], study.models_of(track), campaign)
+        examples = store_examples(study, data[track.title], study.fitted_of(track), campaign)
         plan += plan_track(study, track, data[track.title], examples)
     return collect(study, plan, {name: found.truth for name, found in data.items()}, campaign)
 
@@ -124,7 +133,7 @@ def plan_track(
     split: Any = track.split
     plan: list[Fit] = []
     for number, fold in enumerate(split.folds_of(data.samples.groups)):
-        for name in study.models_of(track) if models is None else models:
+        for name in study.fitted_of(track) if models is None else models:
             model = study.models[name]
             seen = examples[name]
             for repeat in range(repeats_of(study, name) if repeats is None else repeats):
@@ -184,14 +193,14 @@ def collect(
     for fit, outcome in zip(plan, outcomes, strict=True):
         assert outcome.folder is not None
         examples, columns = truth[fit.track], found[fit.track]
-        shape = (repeats[fit.track, fit.model], examples.n_rows)
         rows = examples.rows_of(fit.fold.test)
         score = read_scores(outcome.folder)
+        shape = (repeats[fit.track, fit.model], examples.n_rows, *score.shape[1:])
         columns.scores.setdefault(fit.model, np.full(shape, np.nan))[fit.repeat, rows] = score
         if fit.task.arguments["keep"]:
             columns.kept[fit.model] = (outcome.folder, fit.fold)
         facts.setdefault(fit.model, []).append(read_facts(outcome.folder))
-        if metric is not None:
+        if metric is not None and examples.target_kind == "binary":
             assert examples.target is not None
             held = examples.target[examples.rows_of(fit.fold.validation)]
             threshold = study.evaluation.threshold
@@ -199,7 +208,9 @@ def collect(
                 threshold = best_threshold(held, read_scores(outcome.folder, "validation"), metric)
             called = columns.called.setdefault(fit.model, np.zeros(shape, dtype=bool))
             called[fit.repeat, rows] = score >= threshold
-    for columns in found.values():
+    for name, columns in found.items():
+        _leave_untested_out(columns, truth[name])
+        _add_ensembles(study, name, columns)
         # tables in the order of the study, the null last
         columns.scores = dict(sorted(columns.scores.items(), key=lambda item: item[0] == SHUFFLED))
         columns.scores = {
@@ -209,6 +220,29 @@ def collect(
             name: column[0] if len(column) == 1 else column for name, column in columns.called.items()
         }
     return found, {name: _mean_facts(several) for name, several in facts.items()}
+
+
+def _leave_untested_out(columns: OutOfFold, examples: Examples) -> None:
+    """A split that holds one set out tests that alone."""
+    untested = np.isnan(next(iter(columns.scores.values()))[0])
+    untested = untested if untested.ndim == 1 else untested.any(axis=1)
+    if not untested.any():
+        return
+    columns.tested = np.unique(examples.owner[~untested])
+    rows = examples.rows_of(columns.tested)
+    columns.scores = {name: column[:, rows] for name, column in columns.scores.items()}
+    columns.called = {name: column[:, rows] for name, column in columns.called.items()}
+
+
+def _add_ensembles(study: Study, title: str, columns: OutOfFold) -> None:
+    """Mean scores of the members, seed by seed, where all of them went through the track."""
+    track = next(track for track in study.tracks if track.title == title)
+    for name in study.models_of(track):
+        members = getattr(study.models[name], "of", ())
+        if members and set(members) <= set(columns.scores):
+            columns.scores[name] = np.mean([columns.scores[member] for member in members], axis=0)
+    order = {name: place for place, name in enumerate(study.models)}
+    columns.scores = dict(sorted(columns.scores.items(), key=lambda item: order.get(item[0], len(order))))
 
 
 def _mean_facts(found: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from vitrine.campaign.campaign import Campaign
 from vitrine.errors import DataError, StudyError
-from vitrine.samples import Examples, Samples
+from vitrine.samples import Examples, Int, Samples
 from vitrine.study.log import Log
 from vitrine.tasks import Task
 
@@ -31,6 +31,11 @@ class Data:
 
     samples: Samples
     seen: dict[str | None, Examples] = field(default_factory=dict)
+
+    def select(self, samples: Sequence[int] | Int) -> Data:
+        """These samples alone, by position."""
+        seen = {name: examples.select(samples) for name, examples in self.seen.items()}
+        return Data(self.samples.select(list(samples)), seen)
 
     @property
     def truth(self) -> Examples:
@@ -84,6 +89,7 @@ def labelled(
         disagree on the rows.
     """
     data = Data(samples)
+    models = [name for name in models if not hasattr(study.models[name], "of")]
     for name in dict.fromkeys(study.models[model].representation for model in models):
         part: Any = study.representation if name is None else study.representations[name]
         examples: Examples = part.build(samples, campaign.compute)
@@ -120,9 +126,12 @@ def attach_targets(
             f"label {label.kind!r} gives {len(target)} targets, but its representation makes "
             f"{examples.n_rows} rows"
         )
+    if label.makes == "classes" and not one_class and len(np.unique(target)) < 2:
+        raise DataError(
+            f"the labels hold one class only: all {len(target):,} rows are "
+            f"{label.class_names(samples)[int(target[0])]}"
+        )
     if label.makes == "binary" and not one_class and not 0 < target.sum() < len(target):
-        if hasattr(label, "one_class"):
-            raise DataError(f"the labels hold one class only: {label.one_class(samples)}")
         if hasattr(label, "one_class"):
             raise DataError(f"the labels hold one class only: {label.one_class(samples)}")
         column = f" of column {label.field!r}" if hasattr(label, "field") else ""
@@ -134,6 +143,7 @@ def attach_targets(
         examples,
         target=target,
         target_kind=label.makes,
+        class_names=tuple(label.class_names(samples)) if label.makes == "classes" else (),
         severity=None if severity is None else np.concatenate(severity).astype(np.float32),
         others=np.stack([np.concatenate(o) for o in others.values()], 1).astype(np.float32)
         if others

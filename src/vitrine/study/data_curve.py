@@ -18,7 +18,8 @@ from vitrine.study.result import Curve, CurveFigure, Figure, Row
 from vitrine.study.scoring import score_rows
 
 if TYPE_CHECKING:
-    from vitrine.study.spec import Study, Track
+    from vitrine.study.sections import Track
+    from vitrine.study.spec import Study
 
 WHERE = "training_groups"
 """key of ``where`` in the rows"""

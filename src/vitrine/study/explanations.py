@@ -14,7 +14,15 @@ from vitrine.study.data import Data
 from vitrine.study.figures import class_names, histogram_figure
 from vitrine.study.fitting import load_fitted
 from vitrine.study.log import Log
-from vitrine.study.result import Curve, CurveFigure, Figure, Row, SliceFigure
+from vitrine.study.result import (
+    Curve,
+    CurveFigure,
+    Figure,
+    ImageFigure,
+    Row,
+    ScatterFigure,
+    SliceFigure,
+)
 from vitrine.study.spec import model_seed
 
 if TYPE_CHECKING:
@@ -36,12 +44,17 @@ def explain_track(
         settings = study.models[part.model]
         examples = data.seen[settings.representation].select(chosen)
         fitted = load_fitted(folder, settings, examples.target_kind, model_seed(study, 0))
-        explained: Explained = part.explain(fitted, data.samples.select(list(chosen)), examples)
+        given = [data.samples.select(list(chosen)), examples]
+        if part.needs_training:
+            learnt = np.sort(np.concatenate([fold.train, fold.validation]))
+            given += [data.samples.select(list(learnt)), data.seen[settings.representation].select(learnt)]
+        explained: Explained = part.explain(fitted, *given)
         groups = np.asarray(examples.groups)
         rows += _rows(study, track, part, explained, examples.target, groups)
         where, classes = f"{track}-{part.kind}-{part.model}", class_names(study, data.samples)
         figures += [_profile(study, track, where, p, groups) for p in explained.profiles]
         figures += [_picture(track, part.model, where, p) for p in explained.pictures]
+        figures += _others(track, part.model, where, explained)
         for name, values in explained.quantities.items():
             title = f"{name}: {track}"
             figures += histogram_figure(study, f"{where}-{name}", title, name, values, examples, classes)
@@ -51,6 +64,9 @@ def explain_track(
 def _some(test: NDArray[np.int64], data: Data, most: int) -> NDArray[np.int64]:
     """At most so many of the test samples, of both classes alike where it is one row a sample."""
     truth = data.truth
+    if len(test) > most and truth.target is not None and truth.whole and truth.target_kind == "classes":
+        order = np.argsort(truth.target[test], kind="stable")
+        return np.sort(test[order[np.linspace(0, len(test) - 1, most).astype(np.int64)]])
     if len(test) <= most or truth.target is None or not truth.whole or truth.target_kind != "binary":
         return test[:most]
     positive = truth.target[test] > 0.5
@@ -64,8 +80,17 @@ def _rows(
     settings = {"resamples": study.evaluation.resamples, "seed": study.seeds.bootstrap}
     rows = []
     for (metric, what), values in found.numbers.items():
-        estimate = mean_over_groups(values, list(groups), **settings)
+        known = np.isfinite(values)
+        if not known.any():
+            continue
+        estimate = mean_over_groups(values[known], list(groups[known]), **settings)
         rows.append(_row(track, part, metric, estimate, {"explanation": part.kind, "of": what}))
+    rows += [
+        Row(track, part.model, metric, value, unit=unit, where={"explanation": part.kind, "of": what})
+        for (metric, what, unit), value in found.values.items()
+    ]
+    for row in rows:
+        row.unit = row.unit or found.units.get((row.metric, row.where["of"]))
     classes = np.asarray(target) > 0.5
     for name, values in found.quantities.items():
         if not 0 < classes.sum() < len(classes):
@@ -123,6 +148,21 @@ def _profile(study: Study, track: str, where: str, profile: Profile, groups: NDA
         y_label=profile.y_label,
         curves=curves,
     )
+
+
+def _others(track: str, model: str, where: str, found: Explained) -> list[Figure]:
+    """Images, clouds of points and curves as they are."""
+    figures: list[Figure] = []
+    for images in found.images:
+        own = {**vars(images), "name": f"{where}-{images.name}", "title": f"{images.title}: {model}, {track}"}
+        figures.append(ImageFigure(**own))
+    for cloud in found.clouds:
+        own = {**vars(cloud), "name": f"{where}-{cloud.name}", "title": f"{cloud.title}: {model}, {track}"}
+        figures.append(ScatterFigure(**own | {"class_names": list(cloud.class_names)}, identity=False))
+    for lines in found.lines:
+        own = {**vars(lines), "name": f"{where}-{lines.name}", "title": f"{lines.title}: {model}, {track}"}
+        figures.append(CurveFigure(**own | {"curves": [Curve(**curve) for curve in lines.curves]}))
+    return figures
 
 
 def _picture(track: str, model: str, where: str, picture: Picture) -> Figure:

@@ -14,6 +14,7 @@ from vitrine.evaluate.curves import (
     roc_curve,
 )
 from vitrine.samples import Examples, Samples
+from vitrine.study.class_figures import confusion_figures
 from vitrine.study.result import AtomsFigure, Curve, CurveFigure, Figure, ScatterFigure
 from vitrine.study.scoring import SHUFFLED, group_codes
 
@@ -29,7 +30,9 @@ MOST_BANDS = 5
 def track_figures(
     study: Study, track: str, examples: Examples, scores: dict[str, NDArray[np.float64]], unit: str | None
 ) -> list[Figure]:
-    """ROC and PR curves for classes, predicted against true for values."""
+    """ROC and PR curves, confusion matrices of several classes, predicted against true for values."""
+    if examples.target_kind == "classes":
+        return confusion_figures(track, examples, scores)
     if examples.target_kind == "binary":
         return [*_ranking_figures(study, track, examples, scores), *_called(study, track, examples, scores)]
     return [_parity(study, track, examples, scores, unit)]

@@ -15,7 +15,7 @@ from vitrine.evaluate.nulls import shuffle_labels
 from vitrine.learn.other_target import build_model
 from vitrine.learn.protocol import Model, ModelPart, Resumable
 from vitrine.samples import Examples
-from vitrine.tasks import Task
+from vitrine.tasks import Outcome, Task
 
 SCORES = "scores.npz"
 FACTS = "facts.json"
@@ -135,6 +135,16 @@ def read_facts(folder: Path) -> dict[str, object]:
     """Parameters, epochs and times of a fit."""
     facts: dict[str, object] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     return facts
+
+
+def resumed_lines(outcomes: Sequence[Outcome]) -> list[str]:
+    """A line for every training that went on from where an earlier run left it."""
+    lines = []
+    for outcome in outcomes:
+        if outcome.kind == "fit" and outcome.folder is not None and not outcome.reused:
+            epoch = read_facts(outcome.folder).get("resumed_at")
+            lines += [f"{outcome.label}: training went on after epoch {epoch}"] if epoch else []
+    return lines
 
 
 def load_fitted(folder: Path, model: ModelPart, target: str, seed: int) -> Model:

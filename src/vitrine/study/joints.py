@@ -7,14 +7,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from vitrine.errors import StudyError, did_you_mean
-from vitrine.evaluate import metrics
 from vitrine.study import shelf
+from vitrine.study.sections import metrics_for
 
 if TYPE_CHECKING:
     from vitrine.study.spec import Study
 
-CLASSIFICATION = {*metrics.CLASSIFICATION, "accuracy"}
-REGRESSION = {*metrics.REGRESSION, "relative_mae"}
 RESERVED = {"id", "group", "truth", "shuffled_labels"}
 """Columns of ``predictions/<track>.parquet`` that are no model's; a model of such a name would hide one."""
 
@@ -48,12 +46,15 @@ def _check_chain(study: Study) -> None:
     for number, track in enumerate(study.tracks):
         sources[f"tracks.{number}.source"] = study.source_of(track)
     takers: dict[str, Any] = {"label": study.label, "representation": study.representation}
+    for number, track in enumerate(study.tracks):
+        if track.label is not None:
+            takers[f"tracks.{number}.label"] = track.label
     takers |= {f"representations.{name}": part for name, part in study.representations.items()}
     for name, part in sources.items():
         if part is None:
             continue
         for where, taker in takers.items():
-            stage = "label" if where == "label" else "representation"
+            stage = "label" if where.endswith("label") else "representation"
             if taker.takes != part.yields:
                 fitting = [k for k in shelf.kinds(stage) if _says(stage, k, "takes") == part.yields]
                 raise StudyError(
@@ -63,7 +64,7 @@ def _check_chain(study: Study) -> None:
 
 
 def _check_models(study: Study) -> None:
-    target: str = study.label.makes  # type: ignore[attr-defined]
+    targets = _targets_of_models(study)
     for name, model in study.models.items():
         if name in RESERVED:
             raise StudyError(f"models.{name}: this name is taken, choose another")
@@ -72,7 +73,12 @@ def _check_models(study: Study) -> None:
             raise StudyError(
                 f"models.{name}.representation: no {model.representation!r} in representations{known}"
             )
+        for member in getattr(model, "of", ()):
+            _check_model_name(study, f"models.{name}.of", member)
+            if hasattr(study.models[member], "of"):
+                raise StudyError(f"models.{name}.of: {member!r} is an ensemble itself")
         representation = study.representation_of(name)
+        target = sorted(targets[name])[0]
         if representation.makes not in model.takes:
             raise StudyError(
                 f"models.{name}: {model.kind!r} takes {' or '.join(sorted(model.takes))}, but "
@@ -83,13 +89,12 @@ def _check_models(study: Study) -> None:
             raise StudyError(
                 f"models.{name}: {model.kind!r} sees space; give it a representation with geometry: true"
             )
-        if model.learns is not None:
-            if target != "binary" or "value" not in model.targets:
-                raise StudyError(
-                    f"models.{name}.learns: {model.kind!r} learns another quantity only where the label is "
-                    "binary and the model takes values"
-                )
-        elif target not in model.targets:
+        if model.learns is not None and (targets[name] != {"binary"} or "value" not in model.targets):
+            raise StudyError(
+                f"models.{name}.learns: {model.kind!r} learns another quantity only where the label is "
+                "binary and the model takes values"
+            )
+        for target in sorted(targets[name] - model.targets) if model.learns is None else ():
             raise StudyError(
                 f"models.{name}: {model.kind!r} cannot learn a target of kind {target!r}; "
                 f"fitting models: {_fitting_models(representation.makes, target)}"
@@ -100,16 +105,32 @@ def _check_models(study: Study) -> None:
             _check_model_name(study, f"evaluation.{what}", getattr(study.evaluation, what))
 
 
+def _targets_of_models(study: Study) -> dict[str, set[str]]:
+    """Kinds of targets that each model meets; a model that goes through no track meets the study's."""
+    own = str(study.label.makes)  # type: ignore[attr-defined]
+    found: dict[str, set[str]] = {name: set() for name in study.models}
+    for track in study.tracks:
+        label: Any = study.label if track.label is None else track.label
+        for name in study.models_of(track):
+            found.setdefault(name, set()).add(str(label.makes))
+    return {name: kinds or {own} for name, kinds in found.items()}
+
+
 def _check_sweeps(study: Study) -> None:
     for number, sweep in enumerate(study.sweeps):
         where = f"sweeps.{number}"
-        if sweep.setting not in type(study.label).model_fields:
-            known = did_you_mean(sweep.setting, type(study.label).model_fields)
-            raise StudyError(f"{where}.key: the label has no setting {sweep.setting!r}{known}")
+        part: Any = getattr(study, sweep.stage)
+        if sweep.setting not in type(part).model_fields:
+            known = did_you_mean(sweep.setting, type(part).model_fields)
+            raise StudyError(f"{where}.key: the {sweep.stage} has no setting {sweep.setting!r}{known}")
         for value in sweep.values:  # a wrong value is refused before anything runs
-            shelf.parse("label", study.label.model_dump() | {sweep.setting: value}, f"{where}.values")
+            shelf.parse(sweep.stage, part.model_dump() | {sweep.setting: value}, f"{where}.values")
         for name in sweep.models:
             _check_model_name(study, f"{where}.models", name)
+            if sweep.stage == "representation" and study.models[name].representation is not None:
+                raise StudyError(
+                    f"{where}.models: {name!r} does not take the study's own representation, which is varied"
+                )
 
 
 def _check_search(study: Study) -> None:
@@ -141,6 +162,12 @@ def _check_search(study: Study) -> None:
 
 def _check_more(study: Study) -> None:
     """Data curves, transfer, series and explanations."""
+    if any(getattr(track.split, "kind", "") == "hold-out" for track in study.tracks):
+        for name in ("search", "data_curve", "transfer"):
+            if getattr(study, name) is not None:
+                raise StudyError(
+                    f"{name}: needs a split that tests every sample, such as grouped, not hold-out"
+                )
     titles = [track.title for track in study.tracks]
     if study.data_curve is not None:
         curve, where = study.data_curve, "data_curve"
@@ -245,7 +272,14 @@ def _check_once(where: str, names: Iterable[str], advice: str = "") -> None:
 
 def _check_evaluation(study: Study) -> None:
     target: str = study.label.makes  # type: ignore[attr-defined]
-    known = CLASSIFICATION if target == "binary" else REGRESSION
+    labels: list[Any] = [study.label, *(track.label for track in study.tracks if track.label is not None)]
+    known = sorted(set.union(*(set(metrics_for(label.makes)) for label in labels)))
+    for label in labels:
+        if not set(study.evaluation.metrics) & metrics_for(label.makes):
+            raise StudyError(
+                f"evaluation.metrics: none fits a target of kind {label.makes!r} (label {label.kind!r}); "
+                f"fitting: {', '.join(sorted(metrics_for(label.makes)))}"
+            )
     for metric in study.evaluation.metrics:
         if metric not in known:
             raise StudyError(

@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 import vitrine
+from vitrine.arrays import hash_file
 from vitrine.errors import DataError
-from vitrine.samples import hash_file
 from vitrine.study.yaml_reader import read_yaml
 
 FORMAT = 2

@@ -65,12 +65,19 @@ def write_outputs(
 def write_predictions(path: Path, examples: Examples, scores: dict[str, NDArray[np.float64]]) -> None:
     """A row per atom or formula: id, group, truth, then one column per model.
 
-    A model with several seeds has the mean of their scores, and ``<model>.<number>`` for each.
+    A model with several seeds has the mean of their scores, and ``<model>.<number>`` for each. Of several
+    classes a model has a column ``<model>:<class>`` for each, and truth is the number of the class.
     """
     import pandas as pd
 
     owner = examples.owner
     columns: dict[str, NDArray[np.float64]] = {}
+    if examples.target_kind == "classes":
+        scores = {
+            f"{name}:{words}": column[..., number]
+            for name, column in scores.items()
+            for number, words in enumerate(examples.class_names)
+        }
     for name, column in scores.items():
         columns[name] = column if column.ndim == 1 else column.mean(axis=0)
     for name, column in scores.items():

@@ -93,6 +93,8 @@ def setup_table(study: Study, data: Mapping[str, Data], facts: dict[str, dict[st
     for track in study.tracks:
         split: Any = track.split
         table[f"split: {track.title}"] = f"{split.summary} ({_line(split)})"
+        if track.label is not None:
+            table[f"label: {track.title}"] = _line(track.label)
         if track.source is not None or track.changes:
             samples = _samples_line(data[track.title])
             own = _line(track.source) if track.source is not None else _changes(track.changes)
@@ -118,6 +120,10 @@ def _target_line(truth: Examples) -> dict[str, str]:
     if truth.target_kind == "binary":
         share = 100 * float(truth.target.mean(dtype=np.float64))
         return {"positives": f"{int(truth.target.sum())} of {truth.n_rows} rows ({share:.2f} %)"}
+    if truth.target_kind == "classes":
+        counts = np.bincount(truth.target.astype(np.int64), minlength=len(truth.class_names))
+        words = (f"{count} of {name}" for name, count in zip(truth.class_names, counts, strict=True))
+        return {"classes": ", ".join(words)}
     return {"target": f"mean {truth.target.mean():.4g}, spread {truth.target.std():.4g}"}
 
 

@@ -77,7 +77,12 @@ class CurveFigure:
 
 @dataclass
 class ScatterFigure:
-    """Points (rasterised when dense) in panels side by side: predicted against true."""
+    """Points (rasterised when dense) in panels side by side: predicted against true, or by class.
+
+    panels: each ``{"label": str, "x": [...], "y": [...]}``; with ``class_names`` also ``"classes": [...]``,
+    the number of the class of each point. identity: draw the line y = x on axes of one scale; else each
+    panel has axes of its own.
+    """
 
     name: str
     title: str
@@ -85,8 +90,8 @@ class ScatterFigure:
     x_label: str
     y_label: str
     panels: list[dict[str, Any]]
-    """Each ``{"label": str, "x": [...], "y": [...]}``."""
     identity: bool = True
+    class_names: list[str] = field(default_factory=list)
     kind: str = "scatter"
 
 
@@ -150,7 +155,24 @@ class MatrixFigure:
     kind: str = "matrix"
 
 
-Figure = CurveFigure | ScatterFigure | AtomsFigure | SliceFigure | MatrixFigure
+@dataclass
+class ImageFigure:
+    """Pictures in panels: grey values or strains, saliency, what a filter likes.
+
+    panels: each ``{"label": str, "values": [[...], ...], "low": float, "high": float}``: rows from low y up.
+    columns: panels side by side. signed: colours from blue over white to red, else grey.
+    """
+
+    name: str
+    title: str
+    caption: str
+    panels: list[dict[str, Any]]
+    columns: int = 4
+    signed: bool = False
+    kind: str = "images"
+
+
+Figure = CurveFigure | ScatterFigure | AtomsFigure | SliceFigure | MatrixFigure | ImageFigure
 """Any figure of a result."""
 
 

@@ -16,13 +16,15 @@ from vitrine.campaign.campaign import Campaign
 from vitrine.errors import StudyError, did_you_mean
 from vitrine.study import figures, shelf
 from vitrine.study.bundle import write_model_folder
+from vitrine.study.ceiling import CEILING, ceiling_scores
 from vitrine.study.claims import Evidence
+from vitrine.study.class_figures import subset_figures
 from vitrine.study.cluster_figures import cluster_figures
 from vitrine.study.cross_validation import OutOfFold, cross_validate, first_seed, must, store_examples
 from vitrine.study.data import Data, gather, source_tasks
 from vitrine.study.data_curve import Curved, data_curve_figures, data_curve_rows, run_data_curve
 from vitrine.study.explanations import explain_track
-from vitrine.study.fitting import fit_task, load_fitted
+from vitrine.study.fitting import fit_task, load_fitted, resumed_lines
 from vitrine.study.log import Log
 from vitrine.study.outputs import start_folder, write_outputs
 from vitrine.study.provenance import provenance, setup_table
@@ -35,11 +37,13 @@ from vitrine.study.scoring import (
     sample_rows,
     score_rows,
     stratum_rows,
+    subset_rows,
     threshold_rows,
 )
 from vitrine.study.search import Searched, run_search, write_search
+from vitrine.study.sections import Track
 from vitrine.study.series import run_series
-from vitrine.study.spec import Study, Track, model_seed
+from vitrine.study.spec import Study, model_seed
 from vitrine.study.sweep import Swept, run_sweep, sweep_figures, sweep_rows
 from vitrine.study.transfer import Transferred, run_transfer, transfer_figures, transfer_rows
 from vitrine.tasks import Outcome, Task
@@ -74,6 +78,9 @@ class Work:
     """later track with samples of its own -> store entry of the main model fitted on them"""
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
+
+    judged: dict[str, Data] = field(default_factory=dict)
+    """track -> what its scores are of: all samples, or those that a hold-out split tests"""
 
     @property
     def first(self) -> Data:
@@ -119,9 +126,11 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
     _conclude(study, work, campaign, result)
     _write_models(study, work, out, result)
     scores = {track: found.scores for track, found in work.found.items()}
-    write_outputs(out, study, {name: data.truth for name, data in work.data.items()}, scores, result)
+    write_outputs(out, study, {name: data.truth for name, data in work.judged.items()}, scores, result)
     if work.searched is not None:
         write_search(out, work.searched)
+    for line in resumed_lines(campaign.outcomes):
+        log(line)
     log(_reused(campaign.outcomes))
     return result
 
@@ -141,10 +150,9 @@ def _sources(study: Study) -> Iterator[Any]:
 
 def _write_models(study: Study, work: Work, out: Path, result: Result) -> None:
     """A folder for each model of the first track, and for the main model of tracks with other samples."""
-    for name, model in study.models.items():
-        examples = work.first.seen[model.representation]
-        folder = out / "models" / name
-        write_model_folder(folder, study, name, work.final[name], work.first.samples, examples, result)
+    for name, fitted in work.final.items():
+        examples = work.first.seen[study.models[name].representation]
+        write_model_folder(out / "models" / name, study, name, fitted, work.first.samples, examples, result)
     main = study.main_model
     for track, fitted in work.final_of_track.items():
         data = work.data[track]
@@ -157,24 +165,24 @@ def _write_models(study: Study, work: Work, out: Path, result: Result) -> None:
 def _as_of(study: Study, title: str) -> Study:
     """The study that has this track alone, its source as that of the study."""
     track = next(t for t in study.tracks if t.title == title)
-    alone = track.model_copy(update={"source": None, "changes": {}})
-    return study.model_copy(update={"source": study.source_of(track), "tracks": (alone,)})
+    alone = track.model_copy(update={"source": None, "changes": {}, "label": None})
+    return study.asked_in(track).model_copy(update={"source": study.source_of(track), "tracks": (alone,)})
 
 
 def _prepare(study: Study, campaign: Campaign, log: Log) -> Work:
-    """Sources, label, representations: once for all tracks of one source."""
+    """Sources, label, representations: once for all tracks of one source and label."""
     started = time.monotonic()
     data: dict[str, Data] = {}
     ready: list[tuple[Any, Data]] = []
     for track in study.tracks:
-        source = study.source_of(track)
+        source = (study.source_of(track), study.asked_in(track).label)
         found = next((known for other, known in ready if other == source), None)
         if found is None:
-            sharing = [t for t in study.tracks if study.source_of(t) == source]
+            sharing = [t for t in study.tracks if (study.source_of(t), study.asked_in(t).label) == source]
             models = [name for t in sharing for name in study.models_of(t)]
             # the first track's source also serves the final fit of every model
-            models += list(study.models) if track is study.tracks[0] else []
-            found = gather(study, source, models, campaign, log)
+            models += study.shipped() if track is study.tracks[0] else []
+            found = gather(study.asked_in(track), source[0], models, campaign, log)
             ready.append((source, found))
         data[track.title] = found
     work = Work(data)
@@ -187,6 +195,7 @@ def _cross_validate(study: Study, work: Work, campaign: Campaign, log: Log) -> N
     """Out-of-fold scores of every model on every track."""
     started = time.monotonic()
     work.found, work.facts = cross_validate(study, work.data, campaign)
+    work.judged = {name: found.of(work.data[name]) for name, found in work.found.items()}
     work.timings["cross-validation"] = time.monotonic() - started
     log(f"{len(study.models)} models on {len(study.tracks)} track(s)")
 
@@ -210,12 +219,13 @@ def _fit_final(study: Study, work: Work, campaign: Campaign) -> None:
     """Every model once more, on all samples but those that decide when to stop."""
     started = time.monotonic()
     main = study.main_model
-    tasks = _final_tasks(study, study.tracks[0], work.first, list(study.models), campaign)
+    shipped = study.shipped()
+    tasks = _final_tasks(study, study.tracks[0], work.first, shipped, campaign)
     seen = [id(work.first)]
     others = []
     for track in study.tracks[1:]:
         data = work.data[track.title]
-        if id(data) not in seen and main in study.models_of(track):
+        if id(data) not in seen and main in study.fitted_of(track):
             seen.append(id(data))
             others.append(track.title)
             tasks += _final_tasks(study, track, data, [main], campaign)
@@ -223,8 +233,8 @@ def _fit_final(study: Study, work: Work, campaign: Campaign) -> None:
     for outcome in must(campaign.compute(tasks)):
         assert outcome.folder is not None
         folders.append(outcome.folder)
-    work.final = dict(zip(study.models, folders, strict=False))
-    work.final_of_track = dict(zip(others, folders[len(study.models) :], strict=True))
+    work.final = dict(zip(shipped, folders, strict=False))
+    work.final_of_track = dict(zip(others, folders[len(shipped) :], strict=True))
     work.timings["final models"] = time.monotonic() - started
 
 
@@ -264,7 +274,8 @@ def _evaluate(study: Study, work: Work, log: Log) -> Result:
     )
     for number, track in enumerate(study.tracks):
         _evaluate_track(study, work, track, result, first=number == 0)
-        rows, drawn = explain_track(study, track.title, work.data[track.title], work.found[track.title], log)
+        asked, name = study.asked_in(track), track.title
+        rows, drawn = explain_track(asked, name, work.data[name], work.found[name], log)
         result.rows += rows
         result.figures += drawn
     for swept in work.swept:
@@ -287,16 +298,18 @@ def _evaluate(study: Study, work: Work, log: Log) -> Result:
 
 def _evaluate_track(study: Study, work: Work, track: Track, result: Result, *, first: bool) -> None:
     """Rows and figures of one track."""
-    name = track.title
-    data, found = work.data[name], work.found[name]
-    unit, lead = _unit(study, data), first_seed(found.scores)
+    name, study = track.title, study.asked_in(track)
+    data, found = work.judged[name], work.found[name]
+    unit, lead = _unit(study, data), first_seed(found.scores, data.truth)
     result.rows += score_rows(study, name, data.truth, found.scores, unit)
     result.rows += difference_rows(study, name, data.truth, found.scores, unit)
     if data.truth.target_kind == "binary" and not data.truth.whole:
         result.rows += sample_rows(study, name, data.truth, found.scores)
+    result.rows += _ceiling_rows(study, name, data)
+    result.rows += subset_rows(study, name, data.samples, data.truth, found.scores, unit)
     if found.called:
         result.rows += threshold_rows(study, name, data.truth, found.called)
-    drawn: list[Figure] = []
+    drawn: list[Figure] = subset_figures(study, name, result.rows)
     if first:
         result.rows += stratum_rows(study, name, data.samples, data.truth, found.scores)
         if study.evaluation.each_feature:
@@ -308,14 +321,25 @@ def _evaluate_track(study: Study, work: Work, track: Track, result: Result, *, f
     result.figures += figures.distribution_figures(study, name, data)
 
 
+def _ceiling_rows(study: Study, track: str, data: Data) -> list[Row]:
+    """The most that any model of strain maps could reach, on all maps and on parts of them."""
+    seen = next((each for each in data.seen.values() if each.maps is not None), None)
+    if seen is None or seen.target_kind != "classes":
+        return []
+    scores = {CEILING: ceiling_scores(seen)}
+    rows = score_rows(study, track, seen, scores, None)
+    return rows + subset_rows(study, track, data.samples, seen, scores, None)
+
+
 def _evidence(study: Study, work: Work, rows: Sequence[Row]) -> Evidence:
     """What claims are judged on: the first track, the sweeps, and all rows."""
+    judged = work.judged[study.tracks[0].title]
     scores = work.found[study.tracks[0].title].scores
     return Evidence(
-        samples=work.first.samples,
-        examples=work.first.truth,
-        scores=first_seed(scores),
-        groups=group_codes(work.first.truth),
+        samples=judged.samples,
+        examples=judged.truth,
+        scores=first_seed(scores, judged.truth),
+        groups=group_codes(judged.truth),
         main=study.main_model,
         threshold=study.evaluation.threshold,
         prevalence=study.evaluation.published_prevalence,
@@ -383,6 +407,7 @@ def _conclude(study: Study, work: Work, campaign: Campaign, result: Result) -> N
         result.notes += [f"left out: {name}: {reason}" for name, reason in samples.left_out.items()]
     result.provenance = provenance(study, work.data, work.timings, campaign.outcomes)
     parts: list[Any] = [study.source, study.label, study.representation, *study.models.values()]
+    parts += [track.label for track in study.tracks if track.label is not None]
     parts += [*study.representations.values(), *(track.source for track in study.tracks if track.source)]
     parts += study.explanations
     found = [*study.citations, *(doi for part in parts for doi in part.citations())]

@@ -7,9 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from vitrine.study import shelf
-from vitrine.study.spec import (
+from vitrine.study.sections import (
     MODEL_NAME,
-    SCALES,
     DataCurve,
     Evaluation,
     Matrix,
@@ -17,11 +16,11 @@ from vitrine.study.spec import (
     Search,
     Seeds,
     Series,
-    Study,
     Sweep,
     Track,
     Transfer,
 )
+from vitrine.study.spec import SCALES, Study
 
 _STAGE_OF = {"source": "source", "unseen": "source", "label": "label", "representation": "representation"}
 _NULL = {"type": "null"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vitrine.evaluate.classes import FROM_COUNTS, bootstrap_classes, paired_difference_of_classes
 from vitrine.evaluate.components import without_small
 from vitrine.evaluate.intervals import Estimate, bootstrap, mean_over_groups, paired_difference
 from vitrine.evaluate.metrics import FROM_CONFUSION
@@ -50,6 +51,8 @@ def score_rows(
     """
     both = where is None if prevalences is None else prevalences
     assert examples.target is not None
+    if examples.target_kind == "classes":
+        return class_rows(study, track, examples, scores, where)
     groups = group_codes(examples)
     rows = []
     settings = study.evaluation
@@ -70,6 +73,76 @@ def score_rows(
                 place_here = _with_seeds(study, place, score)
                 rows.append(_row(track, model, metric, estimate, unit, place_here, published, study))
     return rows
+
+
+def class_rows(
+    study: Study,
+    track: str,
+    examples: Examples,
+    scores: dict[str, NDArray[np.float64]],
+    where: dict[str, Any] | None = None,
+    published: Mapping[tuple[str, str], float] | None = None,
+) -> list[Row]:
+    """Rows of several classes: every model and metric with its interval.
+
+    Parameters
+    ----------
+    published: (model, metric) -> number of the paper; by default that of the study's tables, where no
+        ``where`` is given.
+    """
+    assert examples.target is not None
+    groups, settings = group_codes(examples), study.evaluation
+    names = [name for name in settings.metrics if name in FROM_COUNTS]
+    shared = {"resamples": settings.resamples, "seed": study.seeds.bootstrap}
+    rows = []
+    for model, score in scores.items():
+        seeds = {} if score.ndim == 2 else {"seeds": [study.seeds.model + n for n in range(len(score))]}
+        found = bootstrap_classes(names, examples.target, score, groups, **shared)
+        for metric, estimate in found.items():
+            beside = (published or {}).get((model, metric))
+            if where is None:
+                beside = _published(study, track, model, metric)
+            place = {**(where or {}), **seeds}
+            rows.append(_row(track, model, metric, estimate, None, place, beside, study))
+    return rows
+
+
+def subset_rows(
+    study: Study,
+    track: str,
+    samples: Samples,
+    examples: Examples,
+    scores: dict[str, NDArray[np.float64]],
+    unit: str | None,
+) -> list[Row]:
+    """Metrics among the samples of each value of the attributes that the study names."""
+    rows = []
+    for names in study.evaluation.subsets:
+        columns = np.stack([samples.attributes[name] for name in names], axis=1)
+        for values in np.unique(columns, axis=0):
+            inside = np.flatnonzero((columns == values).all(axis=1))
+            where = dict(zip(names, values.tolist(), strict=True))
+            part = examples.select(inside)
+            chosen = examples.rows_of(inside)
+            axis = -2 if examples.target_kind == "classes" else -1
+            own = {model: np.take(score, chosen, axis=axis) for model, score in scores.items()}
+            words = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in where.items())
+            place = {"subset": words, **where}
+            if examples.target_kind == "classes":
+                rows += class_rows(study, track, part, own, place, _published_in(study, track, where))
+            else:
+                rows += score_rows(study, track, part, own, unit, place, prevalences=False)
+    return rows
+
+
+def _published_in(study: Study, track: str, where: dict[str, float]) -> dict[tuple[str, str], float]:
+    return {
+        (subset.model, subset.metric): subset.value
+        for table in study.published
+        if table.track in (None, track)
+        for subset in table.subsets
+        if subset.where == where
+    }
 
 
 def _metrics(
@@ -319,6 +392,18 @@ def _differences(
     """One score minus another, by the metrics that compare models."""
     assert examples.target is not None
     rows = []
+    if examples.target_kind == "classes" and "accuracy" in study.evaluation.metrics:
+        found = paired_difference_of_classes(
+            "accuracy",
+            examples.target,
+            *pair,
+            group_codes(examples),
+            resamples=study.evaluation.resamples,
+            seed=study.seeds.bootstrap,
+        )
+        seeds = {} if pair[0].ndim == 2 else {"seeds": [study.seeds.model + n for n in range(len(pair[0]))]}
+        place = {"difference": words, **seeds}
+        return [_row(track, model, "accuracy", found, None, place, None, study)]
     for metric in ("average_precision", "roc_auc", "mae"):
         if metric not in study.evaluation.metrics:
             continue

@@ -24,7 +24,8 @@ from vitrine.study.fitting import fit_task, read_scores
 from vitrine.study.log import Log
 from vitrine.study.result import Row
 from vitrine.study.scoring import score_rows
-from vitrine.study.spec import Search, Study, model_seed
+from vitrine.study.sections import Search
+from vitrine.study.spec import Study, model_seed
 from vitrine.tasks import Task
 
 TRACK = "search"

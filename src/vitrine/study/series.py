@@ -16,7 +16,8 @@ from vitrine.study.log import Log
 from vitrine.study.result import Curve, CurveFigure, Figure, Row
 
 if TYPE_CHECKING:
-    from vitrine.study.spec import Series, Study
+    from vitrine.study.sections import Series
+    from vitrine.study.spec import Study
 
 TRACK = "series"
 """under which the rows stand"""

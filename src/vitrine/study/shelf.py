@@ -35,6 +35,8 @@ LABELS = {
     "atom-class": "vitrine.measure.atom_column:AtomClass",
     "atom-field": "vitrine.measure.atom_column:AtomField",
     "sample-class": "vitrine.measure.sample_class:SampleClass",
+    "prior-strain": "vitrine.measure.prior_strain:PriorStrain",
+    "log-prior-strain": "vitrine.measure.prior_strain:LogPriorStrain",
 }
 REPRESENTATIONS = {
     "voronoi-graph": "vitrine.represent.voronoi_graph:VoronoiGraph",
@@ -45,10 +47,15 @@ REPRESENTATIONS = {
     "structural-metrics": "vitrine.represent.structural_metrics:StructuralMetrics",
     "bond-order": "vitrine.represent.bond_order:BondOrder",
     "sample-attributes": "vitrine.represent.sample_attributes:SampleAttributes",
+    "strain-crops": "vitrine.represent.strain_crops:StrainCrops",
+    "strain-scalars": "vitrine.represent.strain_scalars:StrainScalars",
+    "two-point": "vitrine.represent.two_point:TwoPoint",
+    "map-geometry": "vitrine.represent.map_geometry:MapGeometry",
 }
 SPLITS = {
     "grouped": "vitrine.evaluate.splits:GroupedFolds",
     "random": "vitrine.evaluate.splits:RandomFolds",
+    "hold-out": "vitrine.evaluate.splits:HoldOut",
 }
 MODELS = {
     "chance": "vitrine.learn.baselines:Chance",
@@ -64,6 +71,9 @@ MODELS = {
     "mpnn": "vitrine.learn.whole:MessagePassing",
     "cnn-paper": "vitrine.learn.whole:PaperCNN",
     "cnn-pooled": "vitrine.learn.whole:PooledCNN",
+    "resnet": "vitrine.learn.maps:Residual",
+    "pca-forest": "vitrine.learn.pca_forest:PcaForest",
+    "ensemble": "vitrine.learn.ensemble:Ensemble",
 }
 CLAIMS = {
     "imbalance-flatters": "vitrine.study.claims:imbalance_flatters",
@@ -80,6 +90,11 @@ CLAIMS = {
     "message-passing-beats-convolution": "vitrine.study.phase_claims:message_passing_beats_convolution",
     "metrics-follow-glass-formation": "vitrine.study.phase_claims:metrics_follow_glass_formation",
     "network-beats-trees": "vitrine.study.claims:network_beats_trees",
+    "network-beats-two-point": "vitrine.study.strain_claims:network_beats_two_point",
+    "network-sees-more-than-amounts": "vitrine.study.strain_claims:network_sees_more_than_amounts",
+    "ensemble-helps": "vitrine.study.strain_claims:ensemble_helps",
+    "accuracy-falls-with-width": "vitrine.study.strain_claims:accuracy_falls_with_width",
+    "small-reload-is-easier": "vitrine.study.strain_claims:small_reload_is_easier",
 }
 EXPLANATIONS = {
     "bond-attention": "vitrine.explain.bond_attention:BondAttention",

@@ -12,6 +12,7 @@ from vitrine.study.result import (
     AtomsFigure,
     CurveFigure,
     Figure,
+    ImageFigure,
     MatrixFigure,
     Result,
     ScatterFigure,
@@ -24,6 +25,7 @@ _KINDS: dict[str, type[Figure]] = {
     "atoms": AtomsFigure,
     "slices": SliceFigure,
     "matrix": MatrixFigure,
+    "images": ImageFigure,
 }
 NEEDED = ("rows", "claims", "published", "figures")
 _Triples = list[tuple[float, float, float]]
@@ -34,6 +36,15 @@ class _Panel:
     label: str
     x: list[float]
     y: list[float]
+    classes: list[int] = field(default_factory=list)
+
+
+@dataclass
+class _Image:
+    label: str
+    values: list[list[float | None]]
+    low: float
+    high: float
 
 
 @dataclass
@@ -98,6 +109,8 @@ def _figure(data: Any, where: str) -> Figure:
         _checked(list[_Panel], data.get("panels"), f"{where}.panels")
     if kind == "slices":
         _checked(list[_Slice], data.get("panels"), f"{where}.panels")
+    if kind == "images":
+        _checked(list[_Image], data.get("panels"), f"{where}.panels")
     if kind == "matrix":
         _checked(list[_Grid], data.get("panels"), f"{where}.panels")
     if kind == "atoms":

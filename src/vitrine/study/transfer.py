@@ -25,7 +25,8 @@ from vitrine.study.scoring import score_rows
 from vitrine.study.spec import model_seed
 
 if TYPE_CHECKING:
-    from vitrine.study.spec import Study, Transfer
+    from vitrine.study.sections import Transfer
+    from vitrine.study.spec import Study
 
 TRACK = "transfer"
 """under which the rows stand"""

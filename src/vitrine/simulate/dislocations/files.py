@@ -12,15 +12,17 @@ import io
 import json
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitrine.samples import Float
 from vitrine.simulate.dislocations.arrays import CURVE
 from vitrine.simulate.released_reader import Layout, opened, read_apart, read_array, replace_file
-from vitrine.strain_maps import StrainMap
+from vitrine.strain_maps import StoredMap, StrainMap
 
 if TYPE_CHECKING:
     from vitrine.simulate.dislocations.trajectory import Leg, Run
@@ -50,6 +52,8 @@ UNITS = {
 PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 MOST_PIXELS = 100_000
 """along an edge of a map"""
+CURVE_POINTS = 201
+"""of a stress-strain curve that goes with a map"""
 FRAMES = ("strain", "stress", "first", "x", "y", "plane", "sign")
 
 
@@ -106,23 +110,78 @@ def read_maps(group: Any, name: str) -> list[StrainMap]:
     ------
     ValueError, KeyError: an array or attribute is missing or of another shape; it is named.
     """
-    found = []
     pitch = _number(group, "pitch")
-    for key in group.get("maps", ()):
-        place = group["maps"][key]
-        strain = read_array(place, "strain", (3, *_pixels(group))).astype(np.float32)
+    return [
+        StrainMap(
+            read_array(
+                group["maps"][map_name(info["prior"], info["reload"])], "strain", (3, *_pixels(group))
+            ).astype(np.float32),
+            pitch,
+            "y",
+            info,
+        )
+        for info in _infos(group, name)
+    ]
+
+
+def _infos(group: Any, name: str) -> list[dict[str, Any]]:
+    """What is known of each map of a trajectory, by rising prior and reload strain."""
+    found = []
+    for place in group.get("maps", {}).values():
         prior, reload = _number(place, "prior"), _number(place, "reload")
-        info = {
-            "id": f"{name}/p{prior:g}-r{reload:g}",
-            "group": name,
-            "prior": prior,
-            "reload": reload,
-            "width": _number(group, "width"),
-            "slip": str(group.attrs["slip"]),
-            "seed": int(group.attrs["seed"]),
-        }
-        found.append(StrainMap(strain, pitch, "y", info))
-    return sorted(found, key=lambda each: (each.info["prior"], each.info["reload"]))
+        found.append(
+            {
+                "id": f"{name}/p{prior:g}-r{reload:g}",
+                "group": name,
+                "prior": prior,
+                "reload": reload,
+                "width": _number(group, "width"),
+                "slip": str(group.attrs["slip"]),
+                "seed": int(group.attrs["seed"]),
+            }
+        )
+    return sorted(found, key=lambda info: (info["prior"], info["reload"]))
+
+
+def read_reload(group: Any, prior: float) -> Float:
+    """(CURVE_POINTS, 2) strain since a state was unloaded and stress [MPa], over its longest reload.
+
+    Evenly spaced in strain; what happens between two steps of the engine is interpolated.
+    """
+    start = f"reload-{prior:g}-"
+    legs = sorted(
+        (leg for leg in group["legs"] if leg.startswith(start)), key=lambda leg: float(leg[len(start) :])
+    )
+    rows = np.concatenate(
+        [read_curve(group, f"unload-{prior:g}")[-1:], *(read_curve(group, leg) for leg in legs)]
+    )
+    strain = rows[:, 0] - rows[0, 0]
+    even = np.linspace(0, float(legs[-1][len(start) :]) / 100, CURVE_POINTS)
+    return np.stack([even, np.interp(even, strain, rows[:, 1])], axis=1)
+
+
+def stored_maps(path: Path) -> list[StoredMap]:
+    """Maps of the store's file of one trajectory, their arrays left on disk."""
+    found = []
+    with opened(path, DISLOCATIONS, trusted=True) as file:
+        for name, group in file["trajectories"].items():
+            for info in _infos(group, name):
+                at = (path, name, info["prior"])
+                strain, curve = partial(_strain_at, *at, info["reload"]), partial(_reload_at, *at)
+                found.append(StoredMap(strain, curve, _number(group, "pitch"), info))
+    return found
+
+
+def _strain_at(path: Path, name: str, prior: float, reload: float) -> NDArray[np.float32]:
+    with opened(path, DISLOCATIONS, trusted=True) as file:
+        group = file["trajectories"][name]
+        place = group["maps"][map_name(prior, reload)]
+        return read_array(place, "strain", (3, *_pixels(group))).astype(np.float32)
+
+
+def _reload_at(path: Path, name: str, prior: float) -> Float:
+    with opened(path, DISLOCATIONS, trusted=True) as file:
+        return read_reload(file["trajectories"][name], prior)
 
 
 def read_displacement(group: Any, prior: float, reload: float) -> Float:

@@ -42,6 +42,17 @@ class DislocationDynamics(Crystal):
     reload: tuple[Percent, ...] = Field(
         (0.1, 1.0), min_length=1, description="%, strains of the reload, from zero stress; one map each (Q)"
     )
+    drawn: int = Field(
+        0,
+        ge=0,
+        le=20,
+        description="further prior strains of each trajectory, drawn between the least and the largest of "
+        "prior, evenly in the logarithm, one from each of as many equal parts",
+    )
+    maps: Literal["all", "shared", "drawn"] = Field(
+        "all",
+        description="which maps a study gets: of all prior strains, of those of prior alone, of the drawn",
+    )
     seed: int = Field(1, ge=0, le=2**31, description="seed of the first trajectory; the next ones count up")
     trajectories: int = Field(
         1, ge=1, le=MOST_TRAJECTORIES, description="trajectories for each width and choice of slip"
@@ -56,7 +67,9 @@ class DislocationDynamics(Crystal):
     summary: ClassVar[str] = (
         "2-D discrete dislocation dynamics of a loaded crystal, strain maps of its reload"
     )
-    not_determining: ClassVar[frozenset[str]] = frozenset({"width", "slip", "seed", "trajectories", "movie"})
+    not_determining: ClassVar[frozenset[str]] = frozenset(
+        {"width", "slip", "seed", "trajectories", "movie", "maps"}
+    )
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"width": (0.0625,), "slip": ("one", "two"), "prior": (0.1, 1.0), "trajectories": 2},
         "demo": {"width": (0.0625, 0.125), "slip": ("one", "two"), "trajectories": 20},
@@ -109,6 +122,8 @@ class DislocationDynamics(Crystal):
                     f"{self.largest_step:g} ns at strain_rate {self.strain_rate:g}/s; "
                     f"from {step:.3g} to 50 % can"
                 )
+        if self.drawn and min(self.prior) == max(self.prior):
+            raise ValueError("drawn: strains are drawn between the least and the largest of prior; give two")
         if self.seed + self.trajectories > 2**31:
             raise ValueError("seed and trajectories lead to seeds above 2147483647")
         return self
@@ -122,6 +137,14 @@ class DislocationDynamics(Crystal):
             "10.1016/j.jmps.2005.09.005",
         )
 
+    def priors_of(self, width: float, slip: str, seed: int) -> list[float]:
+        """Prior strains [%] of a trajectory, rising: those that all share, and those drawn for it."""
+        random = np.random.default_rng([seed, round(1e6 * width), ("one", "two").index(slip)])
+        low, high = math.log10(min(self.prior)), math.log10(max(self.prior))
+        parts = (np.arange(self.drawn) + random.random(self.drawn)) / max(self.drawn, 1)
+        drawn = [float(f"{10 ** (low + (high - low) * part):.4g}") for part in parts]
+        return sorted({*self.prior, *drawn})
+
     def tasks(self) -> list[Task]:
         """One task per trajectory: every seed of every width and choice of slip."""
         from vitrine.simulate.dislocations import trajectory
@@ -134,7 +157,7 @@ class DislocationDynamics(Crystal):
                         "width": width,
                         "slip": slip,
                         "seed": seed,
-                        "prior": sorted(self.prior),
+                        "prior": self.priors_of(width, slip, seed),
                         "reload": sorted(self.reload),
                         "pitch": self.pitch,
                         "frame_step": self.frame_step,
@@ -152,8 +175,8 @@ class DislocationDynamics(Crystal):
         return found
 
     def samples(self, outcomes: Sequence[Outcome]) -> Samples:
-        """One map per trajectory, prior and reload strain; trajectories that failed are left out."""
-        from vitrine.simulate.dislocations.files import TRAJECTORY, read_trajectories
+        """One map per trajectory, prior and reload strain, left on disk; failed trajectories are left out."""
+        from vitrine.simulate.dislocations.files import TRAJECTORY, stored_maps
 
         items = []
         left_out: dict[str, str] = {}
@@ -161,8 +184,11 @@ class DislocationDynamics(Crystal):
             if outcome.folder is None:
                 left_out[outcome.label] = outcome.error or "failed"
                 continue
-            for maps in read_trajectories(outcome.folder / TRAJECTORY, trusted=True).values():
-                items += maps
+            items += [
+                each
+                for each in stored_maps(outcome.folder / TRAJECTORY)
+                if self.maps == "all" or (each.info["prior"] in self.prior) == (self.maps == "shared")
+            ]
         return Samples(
             kind="maps",
             items=items,
@@ -171,8 +197,11 @@ class DislocationDynamics(Crystal):
             about=self.about(),
             left_out=left_out,
             attributes={
-                name: np.array([float(each.info[name]) for each in items])
-                for name in ("width", "prior", "reload")
+                **{
+                    name: np.array([float(each.info[name]) for each in items])
+                    for name in ("width", "prior", "reload")
+                },
+                "slip_systems": np.array([1.0 + (each.info["slip"] == "two") for each in items]),
             },
         )
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from vitrine.arrays import load_arrays, save_arrays
 from vitrine.errors import EngineError
 from vitrine.physics.elastic import ALUMINIUM, Elastic
 from vitrine.physics.strip import Dislocations, Strip
 from vitrine.physics.strip_displacement import SlipPlanes, displacement
-from vitrine.samples import Float, load_arrays, save_arrays
+from vitrine.samples import Float
 from vitrine.simulate.dislocations import engine
 from vitrine.simulate.dislocations.arrays import (
     ALIVE,
