@@ -208,6 +208,20 @@ def dislocation_trajectory_rows() -> list[str]:
     return list(rows())
 
 
+def two_point_rows() -> list[str]:
+    """Two-point statistics of a strain map."""
+    from two_point import rows
+
+    return list(rows())
+
+
+def strain_map_rows() -> list[str]:
+    """Crops of strain maps and the network that trains on them."""
+    from strain_maps import rows
+
+    return list(rows())
+
+
 SECTIONS: dict[str, Callable[[], list[str]]] = {
     "d2min": d2min_rows,
     "neighbours": neighbour_rows,
@@ -223,6 +237,8 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "liquids": liquid_rows,
     "dislocation-field": dislocation_field_rows,
     "dislocation-trajectories": dislocation_trajectory_rows,
+    "two-point": two_point_rows,
+    "strain-maps": strain_map_rows,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
 HEAD = """# Benchmarks

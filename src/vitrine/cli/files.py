@@ -31,6 +31,11 @@ class PredictOptions:
     relax: bool
     formula: str | None
     skip_bad: bool
+    axis: str | None = None
+    pitch: str | None = None
+    unit: str | None = None
+    reload: float | None = None
+    reference: Path | None = None
 
 
 def targets(files: Sequence[Path], out: Path | None, suffix: str) -> list[Path]:
@@ -207,7 +212,13 @@ def predict_files(
     loaded = load_model(model)
     if not loaded.verified:
         typer.echo(f"note: {loaded.folder} was written in format 1, without checksums", err=True)
-    of_tables = getattr(loaded.representation, "takes", "") == "formulas"
+    takes = getattr(loaded.representation, "takes", "")
+    _check_map_options(loaded, takes, options)
+    if takes == "maps":
+        for path, place in zip(files, targets(files, out, "-predicted.csv"), strict=True):
+            _predict_maps(loaded, path, options, place)
+        return
+    of_tables = takes == "formulas"
     for path in files:
         if path.name.lower().endswith(TABLES) != of_tables:
             wanted = "a table of formulas (.csv)" if of_tables else "a configuration of atoms"
@@ -217,6 +228,45 @@ def predict_files(
     with Campaign(store or default_root()) as campaign:
         for path, place in zip(files, places, strict=True):
             predict_one(loaded, path, campaign, options, place)
+
+
+def _check_map_options(loaded: Any, takes: str, options: PredictOptions) -> None:
+    """Options of strain maps, before a file is read."""
+    given = {name: getattr(options, name) for name in ("axis", "pitch", "unit", "reload", "reference")}
+    named = [name for name, value in given.items() if value is not None]
+    if takes != "maps" and named:
+        raise InputError(f"--{named[0]}: the model {loaded.name} of {loaded.study} takes no strain maps")
+    for name, known in (("axis", ("x", "y")), ("unit", ("fraction", "percent", "microstrain"))):
+        if given[name] is not None and given[name] not in known:
+            raise InputError(f"--{name}: no {given[name]!r}{did_you_mean(str(given[name]), known)}")
+    if options.reload is not None and not 0 < options.reload <= 100:
+        raise InputError(f"--reload: expected a strain in % above 0, not {options.reload:g}")
+
+
+def _predict_maps(loaded: Any, path: Path, options: PredictOptions, out: Path) -> None:
+    from vitrine.physics.strain_files import parse_length, read_strain_maps
+    from vitrine.study.predict_maps import predict_maps, summary
+
+    axis: Any = options.axis
+    unit: Any = options.unit
+    try:
+        pitch = None if options.pitch is None else parse_length(options.pitch)
+    except DataError as error:
+        raise InputError(f"--pitch: {error}") from error
+    maps = read_strain_maps(path, axis=axis, pitch=pitch, unit=unit, reference=options.reference)
+    told = predict_maps(loaded, maps, options.reload)
+    for row in told.table.to_dict("records"):
+        typer.echo(summary({str(key): value for key, value in row.items()}, loaded.class_names))
+    for words in told.warnings:
+        typer.echo(f"warning: {words}", err=True)
+    tables = {out: told.table}
+    for name, table in (("neighbours", told.neighbours), ("curve", told.curves)):
+        if len(table):
+            tables[out.with_name(f"{out.stem}-{name}.csv")] = table
+    for place, table in tables.items():
+        with _written(place) as temporary:
+            table.to_csv(temporary, index=False)
+        typer.echo(f"wrote {place}")
 
 
 def _predict_table(loaded: Any, path: Path, campaign: Any, options: PredictOptions, out: Path) -> None:

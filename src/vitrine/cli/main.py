@@ -248,7 +248,9 @@ def measure(
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(help=MODEL)],
-    files: Annotated[list[Path], typer.Argument(help="dumps, extxyz, ... or tables of formulas (.csv)")],
+    files: Annotated[
+        list[Path], typer.Argument(help="dumps, extxyz, ... tables of formulas (.csv), or strain maps")
+    ],
     direction: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option("--direction", help="shear direction, repeatable [default: all six]"),
@@ -267,6 +269,28 @@ def predict(
         typer.Option("--formula", help="column of formulas [default: found by its name]"),
     ] = None,
     skip_bad: SkipBad = False,
+    axis: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--axis", help="strain maps: x or y, along which the specimen was loaded"),
+    ] = None,
+    reload: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--reload", help="strain maps: strain [%] of the reload [default: from the map's mean]"),
+    ] = None,
+    pitch: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--pitch", help="strain maps: between two points, e.g. 2nm [default: the file's own]"),
+    ] = None,
+    unit: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--unit", help="strain maps: fraction, percent or microstrain [default: the file's own]"
+        ),
+    ] = None,
+    reference: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--reference", help="strain maps: map of the unloaded state, which is subtracted"),
+    ] = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("-o", "--out", help="file or folder to write"),
@@ -283,6 +307,11 @@ def predict(
         relax=relax,
         formula=formula,
         skip_bad=skip_bad,
+        axis=axis,
+        pitch=pitch,
+        unit=unit,
+        reload=reload,
+        reference=reference,
     )
     predict_files(model, files, options, out, store)
 

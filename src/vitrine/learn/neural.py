@@ -188,8 +188,8 @@ class NetworkModel:
         }
         (folder / SCALER).write_text(json.dumps(scaling), encoding="utf-8")
 
-    def load(self, folder: Path) -> Self:
-        """Read what :meth:`save` wrote.
+    def load(self, folder: Path, prefix: str = "") -> Self:
+        """Read what :meth:`save` wrote, from files whose names begin with ``prefix``.
 
         Raises
         ------
@@ -199,7 +199,7 @@ class NetworkModel:
         from safetensors.torch import load_file
 
         try:
-            scaling = json.loads((folder / SCALER).read_text(encoding="utf-8"))
+            scaling = json.loads((folder / (prefix + SCALER)).read_text(encoding="utf-8"))
             self._features = Scaler.from_dict(scaling["features"])
             self._values = None if scaling["target"] is None else Scaler.from_dict(scaling["target"])
             if self._values is not None and len(self._values.mean) != 1:
@@ -209,7 +209,7 @@ class NetworkModel:
             self._inputs = {str(name): int(count) for name, count in inputs.items()}
             if min(self._inputs.values()) < 0 or self._inputs["n_features"] != len(self._features.mean):
                 raise ValueError(f"{SCALER} has {len(self._features.mean)} features, not {self._inputs}")
-            weights = load_file(folder / WEIGHTS)
+            weights = load_file(folder / (prefix + WEIGHTS))
             _check_shapes(self._part, self._inputs, weights)
             self._network = self._part.network(**self._inputs)
             self._network.load_state_dict(weights)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ class ModelFolder:
     seed: int
     threshold: float
     feature_labels: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
     potential_sha256: str | None = None
     written_by: str = ""
     verified: bool = True
@@ -83,7 +84,7 @@ class ModelFolder:
         return load_fitted(self.folder, self.model, self.target, self.seed)
 
     def predict(self, examples: Examples, fitted: Model | None = None) -> NDArray[np.float64]:
-        """``(n_rows,)``: probability of class 1, or value.
+        """``(n_rows,)``: probability of class 1, or value; ``(n_rows, classes)`` of several classes.
 
         fitted: the model, if it is loaded already.
 
@@ -93,6 +94,8 @@ class ModelFolder:
         """
         if examples.feature_labels != self.feature_labels:
             raise DataError(_other_features(self, examples))
+        if self.target == "classes":
+            examples = replace(examples, target_kind="classes", class_names=self.class_names)
         return (self.load() if fitted is None else fitted).predict(examples)
 
 
@@ -113,6 +116,7 @@ def write_model_folder(
     samples: Samples,
     examples: Examples,
     result: Result,
+    more: Callable[[Path], None] = lambda folder: None,
 ) -> None:
     """Write one model of a run, replacing what was there.
 
@@ -120,6 +124,7 @@ def write_model_folder(
     ----------
     fitted: store entry of the model that was fitted on all samples.
     samples, examples: what it was trained on. result: of the run; the model's rows go along.
+    more: writes further files of the model into the folder.
 
     Raises
     ------
@@ -134,6 +139,7 @@ def write_model_folder(
     for path in fitted.iterdir():
         if path.name not in _OF_THE_STORE:
             shutil.copyfile(path, temporary / path.name)
+    more(temporary)
     rows = [asdict(r) for r in result.rows if r.model == name]
     (temporary / "metrics.json").write_text(json.dumps({"rows": rows}, indent=1), encoding="utf-8")
     lines = [f"{package}=={number}" for package, number in versions().items() if package != "python"]
@@ -171,6 +177,7 @@ def _recipe(study: Study, name: str, folder: Path, samples: Samples, examples: E
         "feature_labels": list(examples.feature_labels),
         "normalisation": _normalisation(folder),
         "target": examples.target_kind,
+        "class_names": list(examples.class_names),
         "threshold": study.evaluation.threshold,
         "seed": model_seed(study, 0),
         "source": about,
@@ -235,6 +242,7 @@ def load_model(folder: Path) -> ModelFolder:
             seed=int(recipe["seed"]),
             threshold=float(recipe["threshold"]),
             feature_labels=tuple(recipe["feature_labels"]),
+            class_names=tuple(str(name) for name in recipe.get("class_names", ())),
             potential_sha256=recipe["data"]["potential_sha256"],
             written_by=str(recipe["vitrine"]),
             verified=has_checksums(recipe),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vitrine.evaluate.classes import confusion_matrix
 from vitrine.samples import Examples
+from vitrine.study.ceiling import CEILING
 from vitrine.study.result import Figure, MatrixFigure, Row
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def subset_figures(study: Study, track: str, rows: list[Row]) -> list[Figure]:
             continue
         rest = sorted({tuple(row.where[name] for name in names[1:]) for row in own})
         panels = []
-        for model in dict.fromkeys(row.model for row in own):
+        beside = {row.model for row in own if row.published is not None}
+        beside |= {study.main_model, study.evaluation.reference, CEILING}
+        for model in (name for name in dict.fromkeys(row.model for row in own) if name in beside):
             for label, what in ((model, "value"), (f"{model}, published", "published")):
                 values = _grid(own, model, what, names, columns, rest)
                 if np.isfinite(values).any():
@@ -75,7 +78,7 @@ def subset_figures(study: Study, track: str, rows: list[Row]) -> list[Figure]:
             MatrixFigure(
                 name=f"{track}-by-{'-'.join(names)}",
                 title=f"{metric.replace('_', ' ').capitalize()} by {words}, {track}",
-                caption="Intervals stand in the list of all numbers.",
+                caption="Intervals stand in the list of all numbers; ceiling: what maps can tell at most.",
                 x_label=names[0].replace("_", " "),
                 y_label="",
                 columns=[f"{value:g}" for value in columns],

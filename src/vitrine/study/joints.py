@@ -274,17 +274,17 @@ def _check_evaluation(study: Study) -> None:
     target: str = study.label.makes  # type: ignore[attr-defined]
     labels: list[Any] = [study.label, *(track.label for track in study.tracks if track.label is not None)]
     known = sorted(set.union(*(set(metrics_for(label.makes)) for label in labels)))
-    for label in labels:
-        if not set(study.evaluation.metrics) & metrics_for(label.makes):
-            raise StudyError(
-                f"evaluation.metrics: none fits a target of kind {label.makes!r} (label {label.kind!r}); "
-                f"fitting: {', '.join(sorted(metrics_for(label.makes)))}"
-            )
     for metric in study.evaluation.metrics:
         if metric not in known:
             raise StudyError(
                 f"evaluation.metrics: {metric!r} does not fit a target of kind {target!r}"
                 f"{did_you_mean(metric, known)}"
+            )
+    for label in labels:
+        if not set(study.evaluation.metrics) & metrics_for(label.makes):
+            raise StudyError(
+                f"evaluation.metrics: none fits a target of kind {label.makes!r} (label {label.kind!r}); "
+                f"fitting: {', '.join(sorted(metrics_for(label.makes)))}"
             )
     _check_once("evaluation.metrics", study.evaluation.metrics)
     for name in ("validation_threshold", "each_feature", "strata"):

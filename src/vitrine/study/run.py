@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,22 @@ import numpy as np
 import vitrine
 from vitrine.campaign.campaign import Campaign
 from vitrine.errors import StudyError, did_you_mean
+from vitrine.learn.protocol import Embeds
 from vitrine.study import figures, shelf
-from vitrine.study.bundle import write_model_folder
 from vitrine.study.ceiling import CEILING, ceiling_scores
 from vitrine.study.claims import Evidence
 from vitrine.study.class_figures import subset_figures
 from vitrine.study.cluster_figures import cluster_figures
-from vitrine.study.cross_validation import OutOfFold, cross_validate, first_seed, must, store_examples
+from vitrine.study.cross_validation import cross_validate, first_seed, must, store_examples
 from vitrine.study.data import Data, gather, source_tasks
-from vitrine.study.data_curve import Curved, data_curve_figures, data_curve_rows, run_data_curve
+from vitrine.study.data_curve import data_curve_figures, data_curve_rows, run_data_curve
 from vitrine.study.explanations import explain_track
 from vitrine.study.fitting import fit_task, load_fitted, resumed_lines
 from vitrine.study.log import Log
+from vitrine.study.model_folders import write_models
 from vitrine.study.outputs import start_folder, write_outputs
 from vitrine.study.provenance import provenance, setup_table
+from vitrine.study.reference import features_task
 from vitrine.study.result import Figure, Result, Row
 from vitrine.study.scoring import (
     difference_rows,
@@ -40,12 +41,13 @@ from vitrine.study.scoring import (
     subset_rows,
     threshold_rows,
 )
-from vitrine.study.search import Searched, run_search, write_search
+from vitrine.study.search import run_search, write_search
 from vitrine.study.sections import Track
 from vitrine.study.series import run_series
 from vitrine.study.spec import Study, model_seed
-from vitrine.study.sweep import Swept, run_sweep, sweep_figures, sweep_rows
-from vitrine.study.transfer import Transferred, run_transfer, transfer_figures, transfer_rows
+from vitrine.study.sweep import run_sweep, sweep_figures, sweep_rows
+from vitrine.study.transfer import run_transfer, transfer_figures, transfer_rows
+from vitrine.study.work import Work
 from vitrine.tasks import Outcome, Task
 
 
@@ -58,34 +60,6 @@ def _check_strata(study: Study, data: Data) -> None:
                 f"evaluation.strata.{name}: the samples have no such number{did_you_mean(name, known)}; "
                 "take it out, or all of them with --set evaluation.strata=null"
             )
-
-
-@dataclass
-class Work:
-    """What the stages of one run have made so far."""
-
-    data: dict[str, Data]
-    """track -> its samples and examples; tracks of one source share them"""
-    found: dict[str, OutOfFold] = field(default_factory=dict)
-    """by track"""
-    swept: list[Swept] = field(default_factory=list)
-    searched: Searched | None = None
-    curved: list[Curved] = field(default_factory=list)
-    transferred: Transferred | None = None
-    final: dict[str, Path] = field(default_factory=dict)
-    """model -> store entry of the model fitted on all samples of the first track"""
-    final_of_track: dict[str, Path] = field(default_factory=dict)
-    """later track with samples of its own -> store entry of the main model fitted on them"""
-    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    timings: dict[str, float] = field(default_factory=dict)
-
-    judged: dict[str, Data] = field(default_factory=dict)
-    """track -> what its scores are of: all samples, or those that a hold-out split tests"""
-
-    @property
-    def first(self) -> Data:
-        """Data of the first track, the one that claims and shipped models rest on."""
-        return next(iter(self.data.values()))
 
 
 def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> Result:
@@ -124,7 +98,7 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
         result.rows += rows
         result.figures = [*drawn, *result.figures]
     _conclude(study, work, campaign, result)
-    _write_models(study, work, out, result)
+    write_models(study, work, out, result)
     scores = {track: found.scores for track, found in work.found.items()}
     write_outputs(out, study, {name: data.truth for name, data in work.judged.items()}, scores, result)
     if work.searched is not None:
@@ -146,27 +120,6 @@ def _sources(study: Study) -> Iterator[Any]:
             yield study.changed(study.source, changes, f"series.sources.{name}")
     if study.unseen is not None:
         yield study.unseen
-
-
-def _write_models(study: Study, work: Work, out: Path, result: Result) -> None:
-    """A folder for each model of the first track, and for the main model of tracks with other samples."""
-    for name, fitted in work.final.items():
-        examples = work.first.seen[study.models[name].representation]
-        write_model_folder(out / "models" / name, study, name, fitted, work.first.samples, examples, result)
-    main = study.main_model
-    for track, fitted in work.final_of_track.items():
-        data = work.data[track]
-        examples = data.seen[study.models[main].representation]
-        folder = out / "models" / f"{main}-{track}"
-        found = replace(result, rows=[row for row in result.rows if row.track == track])
-        write_model_folder(folder, _as_of(study, track), main, fitted, data.samples, examples, found)
-
-
-def _as_of(study: Study, title: str) -> Study:
-    """The study that has this track alone, its source as that of the study."""
-    track = next(t for t in study.tracks if t.title == title)
-    alone = track.model_copy(update={"source": None, "changes": {}, "label": None})
-    return study.asked_in(track).model_copy(update={"source": study.source_of(track), "tracks": (alone,)})
 
 
 def _prepare(study: Study, campaign: Campaign, log: Log) -> Work:
@@ -235,7 +188,20 @@ def _fit_final(study: Study, work: Work, campaign: Campaign) -> None:
         folders.append(outcome.folder)
     work.final = dict(zip(shipped, folders, strict=False))
     work.final_of_track = dict(zip(others, folders[len(shipped) :], strict=True))
+    if work.first.samples.kind == "maps" and main in shipped:
+        work.features = _features(study, tasks[shipped.index(main)], work.first.truth.target_kind, campaign)
     work.timings["final models"] = time.monotonic() - started
+
+
+def _features(study: Study, fit: Task, target: str, campaign: Campaign) -> Path | None:
+    """Where the final main model's features of all maps are; None of a model that gives none."""
+    model, seed = study.models[study.main_model], model_seed(study, 0)
+    if not isinstance(model.build(target, seed), Embeds):
+        return None
+    task = features_task(
+        f"features/{study.main_model}", model, fit.needs[0], fit, seed, fit.arguments["validation"]
+    )
+    return must(campaign.compute([task]))[0].folder
 
 
 def _final_tasks(

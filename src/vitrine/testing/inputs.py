@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vitrine.map_stack import CropPlan, MapStack
 from vitrine.physics.rotation import DIRECTIONS, load_strain
 from vitrine.samples import Examples, Samples
+from vitrine.strain_maps import StrainMap
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -105,6 +107,40 @@ def formula_samples(formulas: tuple[str, ...] = FORMULAS) -> Samples:
     return Samples("formulas", pd.DataFrame({"formula": formulas, "target": target}), names, formulas)
 
 
+def map_samples(count: int = 6) -> Samples:
+    """Strain maps of several sizes with bands of slip, prior strains 0.1, 1 and 10 % in turn.
+
+    The last but one is constant, the last has holes (NaN). Each has a curve of 11 points.
+    """
+    items = []
+    for seed in range(count):
+        rng = np.random.default_rng([seed, 5])
+        columns = 12 + 3 * seed
+        row, column = np.indices((4 * columns, columns))
+        axial = 0.01 + 0.02 * ((row - column + seed) % 11 == 0) + rng.normal(0.0, 1e-3, row.shape)
+        if seed == count - 2:
+            axial = np.full(row.shape, 0.001)
+        strain = np.stack([-0.3 * axial, axial, 0.1 * axial]).astype(np.float32)
+        if seed == count - 1:
+            strain[:, 5:9, 3:6] = np.nan
+        info = {"id": f"map{seed}/1", "group": f"map{seed}", "prior": 10.0 ** (seed % 3 - 1), "reload": 1.0}
+        info |= {"width": 0.0625, "slip": "two", "seed": seed}
+        even = np.linspace(0, 0.01, 11)
+        curve = np.stack([even, 100.0 * np.minimum(even / 0.002, 1.0 + seed % 3)], axis=1)
+        items.append(StrainMap(strain, 2.0, "y", info, curve))
+    names = ("prior", "reload", "width")
+    return Samples(
+        "maps",
+        items,
+        tuple(str(item.info["id"]) for item in items),
+        tuple(str(item.info["group"]) for item in items),
+        attributes={
+            **{name: np.array([item.info[name] for item in items]) for name in names},
+            "slip_systems": np.full(count, 2.0),
+        },
+    )
+
+
 def samples_of_kind(kind: str) -> Samples:
     """Samples of a kind that is known here.
 
@@ -112,7 +148,11 @@ def samples_of_kind(kind: str) -> Samples:
     ------
     NotImplementedError: of another kind; the test class must give its own.
     """
-    known: dict[str, Callable[[], Samples]] = {"atoms": atoms_samples, "formulas": formula_samples}
+    known: dict[str, Callable[[], Samples]] = {
+        "atoms": atoms_samples,
+        "formulas": formula_samples,
+        "maps": map_samples,
+    }
     if kind not in known:
         raise NotImplementedError(
             f"vitrine.testing has no samples of kind {kind!r}; override samples() in the test class"
@@ -234,6 +274,26 @@ def image_examples(
         makes="images",
         images=images if classes else (10 + images).astype(np.float32),
     )
+
+
+def map_examples(seed: int = 0, n_samples: int = 72, binary: bool = True) -> Examples:
+    """Strain maps of bands on a quiet ground, the target the share of pixels in bands."""
+    random = np.random.default_rng([seed, 6])
+    shares = random.random(n_samples)
+    maps = []
+    for share in shares:
+        rows = 0.001 + 0.015 * (random.random(48) < share)
+        maps.append(np.repeat(rows[:, None], 14, axis=1).astype(np.float16))
+    plan = CropPlan(sides=(14, 16), crop=12, low=-0.01, high=0.02)
+    return replace(_whole_examples(shares - 0.5, binary), makes="maps", maps=MapStack.of(maps, plan))
+
+
+def in_classes(examples: Examples) -> Examples:
+    """Examples with values as examples of three classes of about equal size."""
+    assert examples.target is not None
+    bounds = np.quantile(examples.target, [1 / 3, 2 / 3])
+    target = np.digitize(examples.target, bounds).astype(np.float32)
+    return replace(examples, target=target, target_kind="classes", class_names=("low", "middle", "high"))
 
 
 def _whole_examples(raw: NDArray[Any], binary: bool) -> Examples:

@@ -37,16 +37,18 @@ class LabelContract(PartContract):
         return samples_of_kind(self.part.takes)
 
     def test_targets_fit_the_rows(self) -> None:
-        """One finite float32 array per sample, an entry per atom or one; classes are 0 and 1."""
+        """One finite float32 array per sample, an entry per atom or one; classes are numbers from 0."""
         samples = self.samples()
         assert samples.kind == self.part.takes
-        assert self.part.makes in ("binary", "value")
+        assert self.part.makes in ("binary", "value", "classes")
         targets = self.part.targets(samples)
         assert len(targets) == len(samples)
         for target, item in zip(targets, _items(samples), strict=True):
             assert isinstance(target, np.ndarray) and target.dtype == np.float32
             assert target.shape in ((1,), (_size(item),)), "one target for the sample, or one per atom"
             assert np.isfinite(target).all()
+            if self.part.makes == "classes":
+                assert set(np.unique(target)) <= set(range(len(self.part.class_names(samples))))
             if self.part.makes == "binary":
                 assert set(np.unique(target)) <= {0.0, 1.0}
         unit = getattr(self.part, "unit", None)

@@ -11,12 +11,14 @@ import pytest
 
 from vitrine.errors import DataError
 from vitrine.evaluate.metrics import r2, roc_auc
-from vitrine.samples import Examples
+from vitrine.samples import TARGETS, Examples
 from vitrine.study.fitting import FACTS, SCORES
 from vitrine.study.model_format import BESIDE, CARD, RECIPE, belongs
 from vitrine.testing.inputs import (
     graph_examples,
     image_examples,
+    in_classes,
+    map_examples,
     spatial_examples,
     vector_examples,
     whole_graph_examples,
@@ -44,6 +46,8 @@ class ModelContract(PartContract):
 
     def examples(self, target: str) -> Examples:
         """Samples with a target that can be learned: of six, four train, one validates, one tests."""
+        if target == "classes":
+            return in_classes(self.examples("value"))
         if getattr(self.part, "spatial", False):
             return spatial_examples(binary=target == "binary")
         if "graphs" in self.part.takes:
@@ -54,33 +58,42 @@ class ModelContract(PartContract):
             return whole_graph_examples(binary=target == "binary")
         if "images" in self.part.takes:
             return image_examples(binary=target == "binary")
+        if "maps" in self.part.takes:
+            return map_examples(binary=target == "binary")
         raise NotImplementedError(
             f"vitrine.testing has no examples for a model that takes {sorted(self.part.takes)}; "
             "override examples() in the test class"
         )
 
     def test_it_says_what_it_takes(self) -> None:
-        """``takes`` and ``targets`` are not empty; targets are binary or value."""
+        """``takes`` and ``targets`` are not empty; targets are binary, value or classes."""
         assert self.part.takes and self.part.targets
-        assert set(self.part.targets) <= {"binary", "value"}
+        assert set(self.part.targets) <= set(TARGETS)
         assert set(self.targets) <= set(self.part.targets)
 
     def test_scores_have_the_right_shape_and_range(self, target: str) -> None:
-        """``(n_rows,)`` finite float64, between 0 and 1 for classes."""
+        """``(n_rows,)`` finite float64, between 0 and 1 for class 1; ``(n_rows, classes)`` sum to 1."""
         model, test = self._fitted(target)
         scores = model.predict(test)
-        assert scores.shape == (test.n_rows,) and scores.dtype == np.float64
+        several = (len(test.class_names),) if target == "classes" else ()
+        assert scores.shape == (test.n_rows, *several) and scores.dtype == np.float64
+        if several:
+            np.testing.assert_allclose(scores.sum(axis=1), 1.0, atol=1e-6)
+            assert scores.min() >= 0
         assert np.isfinite(scores).all()
         if target == "binary":
             assert scores.min() >= 0 and scores.max() <= 1
 
     def test_beats_chance_on_an_easy_target(self, target: str) -> None:
-        """Area under ROC above 0.85, or R² above 0.5."""
+        """Area under ROC above 0.85, R² above 0.5, or 70 % of the rows of three classes right."""
         if not self.learns:
             pytest.skip("a trivial model learns nothing by design")
         model, test = self._fitted(target)
         scores = model.predict(test)
         assert test.target is not None
+        if target == "classes":
+            assert (scores.argmax(axis=1) == test.target).mean() > 0.7
+            return
         found = roc_auc(test.target, scores) if target == "binary" else r2(test.target, scores)
         assert found > (0.85 if target == "binary" else 0.5)
 

@@ -1,0 +1,61 @@
+"""The model folders of a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vitrine.study.bundle import write_model_folder
+from vitrine.study.cross_validation import first_seed
+from vitrine.study.reference import copy_companion, reference_of
+from vitrine.study.result import Result
+from vitrine.study.spec import Study
+from vitrine.study.work import Work
+
+
+def write_models(study: Study, work: Work, out: Path, result: Result) -> None:
+    """A folder for each model of the first track, and for the main model of tracks with other samples."""
+    for name, fitted in work.final.items():
+        examples = work.first.seen[study.models[name].representation]
+        more = partial(_write_reference, study, work) if name == study.main_model else _nothing
+        write_model_folder(
+            out / "models" / name, study, name, fitted, work.first.samples, examples, result, more
+        )
+    main = study.main_model
+    for track, fitted in work.final_of_track.items():
+        data = work.data[track]
+        examples = data.seen[study.models[main].representation]
+        folder = out / "models" / f"{main}-{track}"
+        found = replace(result, rows=[row for row in result.rows if row.track == track])
+        write_model_folder(folder, _as_of(study, track), main, fitted, data.samples, examples, found)
+
+
+def _nothing(folder: Path) -> None:
+    """A model folder needs no more files."""
+
+
+def _write_reference(study: Study, work: Work, folder: Path) -> None:
+    """What the main model of strain maps knows of its training, and the networks of values beside it."""
+    if work.features is None:
+        return
+    companions = []
+    for track, fitted in work.final_of_track.items():
+        judged = work.judged[track].truth
+        if judged.target_kind == "value" and judged.target is not None:
+            lead = first_seed(work.found[track].scores, judged)[study.main_model]
+            copy_companion(fitted, folder, track)
+            label: Any = study.asked_in(next(t for t in study.tracks if t.title == track)).label
+            errors = np.sort(np.abs(lead - judged.target))
+            companions.append({"track": track, "unit": label.unit, "residuals": errors.tolist()})
+    reference_of(work.features, work.first.samples, companions).write(folder)
+
+
+def _as_of(study: Study, title: str) -> Study:
+    """The study that has this track alone, its source as that of the study."""
+    track = next(t for t in study.tracks if t.title == title)
+    alone = track.model_copy(update={"source": None, "changes": {}, "label": None})
+    return study.asked_in(track).model_copy(update={"source": study.source_of(track), "tracks": (alone,)})

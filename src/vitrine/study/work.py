@@ -1,0 +1,44 @@
+"""What the stages of one run have made so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vitrine.study.cross_validation import OutOfFold
+from vitrine.study.data import Data
+from vitrine.study.data_curve import Curved
+from vitrine.study.search import Searched
+from vitrine.study.sweep import Swept
+from vitrine.study.transfer import Transferred
+
+
+@dataclass
+class Work:
+    """What the stages of one run have made so far."""
+
+    data: dict[str, Data]
+    """track -> its samples and examples; tracks of one source share them"""
+    found: dict[str, OutOfFold] = field(default_factory=dict)
+    """by track"""
+    swept: list[Swept] = field(default_factory=list)
+    searched: Searched | None = None
+    curved: list[Curved] = field(default_factory=list)
+    transferred: Transferred | None = None
+    final: dict[str, Path] = field(default_factory=dict)
+    """model -> store entry of the model fitted on all samples of the first track"""
+    final_of_track: dict[str, Path] = field(default_factory=dict)
+    """later track with samples of its own -> store entry of the main model fitted on them"""
+    features: Path | None = None
+    """store entry of the features that the final main model finds in strain maps"""
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+
+    judged: dict[str, Data] = field(default_factory=dict)
+    """track -> what its scores are of: all samples, or those that a hold-out split tests"""
+
+    @property
+    def first(self) -> Data:
+        """Data of the first track, the one that claims and shipped models rest on."""
+        return next(iter(self.data.values()))
