@@ -50,6 +50,13 @@ LIQUIDS = {
 }
 """liquid-glass at smoke, with a data curve and a transfer"""
 
+STRAINS = {
+    "source.trajectories": 4,
+    "models.two_point.trees": 30,
+    "models.scalar_strain.trees": 30,
+    "evaluation.resamples": 50,
+}
+
 ALLOYS = {
     "models.mlp.epochs": 4,
     "models.random_forest.trees": 10,
@@ -94,4 +101,20 @@ def liquid_run(tmp_path_factory: pytest.TempPathFactory, shared_store: Path) -> 
 
     folder = tmp_path_factory.mktemp("liquids") / "run"
     vitrine.run(vitrine.load_study("liquid-glass", "smoke", LIQUIDS), folder, workers=0, store=shared_store)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def strain_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store for runs on dislocations."""
+    return tmp_path_factory.mktemp("strain-store")
+
+
+@pytest.fixture(scope="session")
+def strain_run(tmp_path_factory: pytest.TempPathFactory, strain_store: Path) -> Path:
+    """Run folder of a small prior-strain."""
+    import vitrine
+
+    folder = tmp_path_factory.mktemp("strains") / "run"
+    vitrine.run(vitrine.load_study("prior-strain", "smoke", STRAINS), folder, workers=0, store=strain_store)
     return folder

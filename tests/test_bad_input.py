@@ -16,6 +16,7 @@ from bad_dislocations import DISLOCATIONS
 from bad_files import CRYSTALS, DATA_FILES, DUMPS, EXTXYZ, POTENTIALS, RELEASED
 from bad_folders import MODELS, RUNS, STORES
 from bad_inputs import FLAGS, FORMULAS, OVERRIDES, STUDIES, TABLES, Bad
+from bad_maps import MAPS
 from bad_planes import PLANES
 from vitrine.cli.main import main
 
@@ -36,6 +37,7 @@ CASES: list[Bad] = [
     *FLAGS,
     *PLANES,
     *DISLOCATIONS,
+    *MAPS,
 ]
 FOREMOST = ("study: not YAML", "formula: 'Xx2'", "dump: cut short", "model: another format", "store: a file")
 """Cases that are run once more as processes of their own."""

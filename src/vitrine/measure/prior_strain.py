@@ -50,7 +50,7 @@ class PriorStrain(Part):
     @classmethod
     def _rising(cls, values: tuple[float, ...]) -> tuple[float, ...]:
         if list(values) != sorted(set(values)):
-            raise ValueError(f"classes: expected rising strains, got {list(values)}")
+            raise ValueError("expected rising strains, each once")
         return values
 
     def citations(self) -> tuple[str, ...]:

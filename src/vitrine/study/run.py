@@ -60,6 +60,11 @@ def _check_strata(study: Study, data: Data) -> None:
                 f"evaluation.strata.{name}: the samples have no such number{did_you_mean(name, known)}; "
                 "take it out, or all of them with --set evaluation.strata=null"
             )
+    for name in (name for names in study.evaluation.subsets for name in names):
+        if name not in known:
+            raise StudyError(
+                f"evaluation.subsets: the samples have no attribute {name!r}{did_you_mean(name, known)}"
+            )
 
 
 def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> Result:

@@ -67,6 +67,7 @@ def _track() -> dict[str, Any]:
         "models": {"anyOf": [{"type": "array", "minItems": 1, "items": {"type": "string"}}, _NULL]},
         "source": {"anyOf": [{"$ref": "#/$defs/source"}, _NULL]},
         "changes": {"type": "object"},
+        "label": {"anyOf": [{"$ref": "#/$defs/label"}, _NULL]},
         "note": {"type": "string"},
     }
     for name, field in Track.model_fields.items():
