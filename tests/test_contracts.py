@@ -12,7 +12,10 @@ import pytest
 from vitrine.errors import StudyError
 from vitrine.evaluate.splits import GroupedFolds, HoldOut, RandomFolds
 from vitrine.explain.bond_attention import BondAttention
+from vitrine.explain.feature_map import FeatureMap
+from vitrine.explain.filters import Filters
 from vitrine.explain.grad_cam import GradCam
+from vitrine.explain.saliency import Saliency
 from vitrine.learn.baselines import Chance, GradientBoosting, Logistic, Mean, RandomForest, Ridge
 from vitrine.learn.ensemble import Ensemble
 from vitrine.learn.maps import Residual
@@ -462,6 +465,23 @@ class TestGradCam(ExplanationContract):
     part = GradCam(model="cnn_pooled")
     representation = ParticleImage(pixels=32)
     model = PooledCNN(widths=(4, 8), epochs=1)
+
+
+class OfMaps:
+    representation = StrainCrops(sides=(14, 16), crop=12)
+    model = Residual(modules=1, blocks=2, epochs=1, views=2)
+
+
+class TestFilters(OfMaps, ExplanationContract):
+    part = Filters(model="resnet", steps=3, pixels=24)
+
+
+class TestSaliency(OfMaps, ExplanationContract):
+    part = Saliency(model="resnet")
+
+
+class TestFeatureMap(OfMaps, ExplanationContract):
+    part = FeatureMap(model="resnet")
 
 
 class TestPerceptron(ModelContract):

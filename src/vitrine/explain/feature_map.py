@@ -17,7 +17,7 @@ from vitrine.samples import Examples, Float, Samples
 
 MOST_PANELS = 12
 THIRDS = ("lowest third", "middle third", "highest third")
-COUNTS = {1.0: "one slip system", 2.0: "two slip systems"}
+COUNTS = {1.0: "one slip", 2.0: "two slips"}
 
 
 def plane_of_features(features: Float) -> tuple[Float, Float]:
@@ -83,7 +83,7 @@ def panels_of(samples: Samples) -> list[tuple[str, NDArray[np.int64]]]:
         words = (
             f"{-w:g} µm" if known["width"] is not None else "",
             f"reload {-r:g} %" if known["reload"] is not None else "",
-            COUNTS.get(s, f"{s:g} slip systems") if known["slip_systems"] is not None else "",
+            COUNTS.get(s, f"{s:g} slips") if known["slip_systems"] is not None else "",
         )
         inside = np.flatnonzero((width == -w) & (reload == -r) & (slips == s))
         found.append((", ".join(filter(None, words)) or "all maps", inside))

@@ -226,10 +226,11 @@ class Saliency(ExplanationPart):
         maps: dict[tuple[str, str], Float],
     ) -> Images:
         panels = []
-        for words, number in _drawn(examples, crops):
+        drawn = _drawn(examples, crops)
+        for words, number in drawn:
             grey = crops[number].astype(np.float64)
             low, high = float(grey.min()), float(grey.max())
-            panels.append(_panel(f"{words}: {samples.ids[number]}", grey, low, high))
+            panels.append(_panel(words, grey, low, high))
             for (rule, weights), values in maps.items():
                 own = values[number]
                 white = float(np.percentile(own, WHITE)) or float(own.max())
@@ -241,7 +242,8 @@ class Saliency(ExplanationPart):
             "trained on (black and white are its own extremes), and beside it the size of the slope of its "
             f"class's output at every pixel, white from the {WHITE:g}th percentile on: plain, with the "
             f"{self.rule} rule, and both for the same network with random weights. What random weights "
-            "show too is in the picture, not in what was learnt. The load runs upwards.",
+            "show too is in the picture, not in what was learnt. The load runs upwards. Samples: "
+            f"{', '.join(samples.ids[number] for _, number in drawn)}.",
             panels=panels,
             columns=1 + len(maps),
         )

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitrine.errors import DataError, did_you_mean
 from vitrine.physics.regrid import Floats, regrid, strain_of_displacements
+from vitrine.physics.strain_text import (
+    LENGTHS,
+    UNITS,
+    RawMaps,
+    is_number,
+    number,
+    plain_unit,
+    split_line,
+)
 
-LENGTHS = {
-    "pm": 1e-3,
-    "Å": 0.1,
-    "nm": 1.0,
-    "um": 1e3,
-    "µm": 1e3,
-    "mm": 1e6,
-    "cm": 1e7,
-    "m": 1e9,
-    "in": 2.54e7,
-}
-"""nm in each unit of length"""
-UNITS = {"fraction": 1.0, "percent": 1e-2, "microstrain": 1e-6}
-"""what a strain of 1 in the unit is"""
 _STRAIN_UNITS = {
     **dict.fromkeys(("", "-", "1", "mm/mm", "m/m", "strain", "log", "ln", "fraction"), 1.0),
     **dict.fromkeys(("%", "percent", "pct"), 1e-2),
@@ -38,7 +30,6 @@ _STRAIN_UNITS = {
 }
 _HEADER_WITHIN = 300
 """lines"""
-_MISSING = {"", "nan", "-", "--", "---", "?", "na", "n/a", "null", "none"}
 _DICE_GOOD = (0, 1, 2, 3, 4, 6, 15, 18, 26, 31)
 """flags of DICe (DICe.h, enum Status_Flag) that do not say that a subset failed"""
 
@@ -54,85 +45,10 @@ _VIC = {"sigma", "e1", "e2", "gamma", "evonmises"}
 class Column(NamedTuple):
     """A column of a table: where it stands, its name as written and as compared, and its unit."""
 
-    index: int
+    at: int
     text: str
     name: str
     unit: str
-
-
-@dataclass(frozen=True)
-class RawMaps:
-    """What a file holds.
-
-    Attributes
-    ----------
-    strain: (frames, 3, rows, columns) fractions, components xx, yy and xy of the tensor, from low y on.
-    pitch: distance of neighbouring points [nm], None where the file does not tell.
-    origin: x and y of the first point in units of the pitch, None where there are no coordinates.
-    info: what else is known of every frame.
-    """
-
-    strain: Floats
-    pitch: float | None = None
-    origin: tuple[float, float] | None = None
-    info: dict[str, Any] = field(default_factory=dict)
-
-
-def plain_unit(text: str) -> str:
-    """A unit without blanks and with one sign for micro and strain."""
-    folded = (
-        text.strip().replace(" ", "").replace("\u03bc", "µ").replace("ϵ", "ε")
-    )  # Greek mu, lunate epsilon
-    return "nm" if folded.lower() == "nm" else "in" if folded.lower() in ("in", "inch") else folded
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of a text file.
-
-    Raises
-    ------
-    DataError: it is no text, or empty.
-    """
-    raw = path.read_bytes()
-    if not raw.strip():
-        raise DataError(f"{path} is empty")
-    if b"\0" in raw:
-        raise DataError(f"{path} is no text; expected a table or a grid of numbers")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("cp1252", errors="replace")  # a µ of a Windows program
-    return text.splitlines()
-
-
-def split_line(line: str) -> list[str]:
-    """The cells of a line, between tabs, semicolons, commas or blanks, whichever come first in this order."""
-    delimiter = next((sign for sign in "\t;," if sign in line), None)
-    if delimiter is None:
-        return line.split()
-    row = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
-    cells = [cell.strip().strip('"').strip() for cell in row]
-    return cells[:-1] if len(cells) > 1 and not cells[-1] else cells
-
-
-def number(cell: str, where: str) -> float:
-    """A cell as a number, NaN where it says that there is none.
-
-    Raises
-    ------
-    DataError: it is no finite number; begins with ``where``.
-    """
-    if cell.lower() in _MISSING:
-        return math.nan
-    if re.fullmatch(r"[-+]?\d+,\d+([eE][-+]?\d+)?", cell):
-        raise DataError(f"{where}: {cell!r} has a decimal comma; write decimal points")
-    try:
-        value = float(cell)
-    except ValueError:
-        raise DataError(f"{where}: {cell[:40]!r} is not a number") from None
-    if math.isinf(value):
-        raise DataError(f"{where}: {cell[:40]!r} is not finite; leave missing points empty or write nan")
-    return value
 
 
 def parse_header(line: str) -> list[Column]:
@@ -146,7 +62,7 @@ def parse_header(line: str) -> list[Column]:
         if re.search(r"engineering\s+shear", text.lower()):
             name = "gammaxy"
         columns.append(Column(index, text, name, plain_unit(match[2] or "")))
-    return columns
+    return columns[:-1] if columns and not columns[-1].text else columns  # a delimiter at the end
 
 
 def find_header(lines: Sequence[str]) -> int | None:
@@ -155,7 +71,7 @@ def find_header(lines: Sequence[str]) -> int | None:
     for count, line in enumerate(lines[:_HEADER_WITHIN]):
         if not line.strip() or line.startswith("***"):
             continue
-        if not line.startswith("#") and _is_number(split_line(line)[0]):
+        if not line.startswith("#") and is_number(split_line(line)[0]):
             break
         columns = parse_header(line)
         if not _places(columns):
@@ -165,14 +81,6 @@ def find_header(lines: Sequence[str]) -> int | None:
         if second is None and any(sign in line for sign in "\t;,"):
             second = count
     return second
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _places(columns: Sequence[Column]) -> list[tuple[Column, Column]]:
@@ -292,7 +200,8 @@ def _rows(path: Path, lines: Sequence[str], header: int, columns: Sequence[Colum
         if not line.strip() or line.lstrip().startswith(("#", "***")):
             continue
         cells = split_line(line)
-        cells += [""] * (len(columns) - len(cells) == 1)  # an empty last cell was cut off
+        if len(cells) == len(columns) + 1 and not cells[-1]:
+            cells.pop()  # a delimiter at the end
         if len(cells) != len(columns):
             raise DataError(
                 f"{path}, line {count}: {len(cells)} columns, but the header names {len(columns)}"
@@ -306,7 +215,7 @@ def _rows(path: Path, lines: Sequence[str], header: int, columns: Sequence[Colum
 
 def _numbers(path: Path, rows: dict[int, list[str]], column: Column) -> Floats:
     """(points,) values of a column."""
-    cells = [row[column.index] for row in rows.values()]
+    cells = [row[column.at] for row in rows.values()]
     try:
         values = np.array(cells, dtype=np.float64)
         if not np.isinf(values).any():

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from vitrine.errors import DataError, did_you_mean
-from vitrine.physics.correlation_files import LENGTHS, UNITS, RawMaps, plain_unit
 from vitrine.physics.regrid import LONGEST_EDGE, Floats
+from vitrine.physics.strain_text import LENGTHS, UNITS, RawMaps, plain_unit
 
 ROOT = "data_dic_save"
 FIELDS = ("plot_exx_ref_formatted", "plot_eyy_ref_formatted", "plot_exy_ref_formatted")

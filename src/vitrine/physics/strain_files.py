@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,20 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitrine.errors import DataError, MissingExtra, did_you_mean
-from vitrine.physics.correlation_files import (
-    LENGTHS,
-    UNITS,
-    RawMaps,
-    find_header,
-    number,
-    parse_header,
-    plain_unit,
-    read_lines,
-    read_points,
-    split_line,
-)
+from vitrine.physics.correlation_files import find_header, read_points
 from vitrine.physics.ncorr_files import read_ncorr
 from vitrine.physics.regrid import LONGEST_EDGE, Floats
+from vitrine.physics.strain_text import LENGTHS, UNITS, RawMaps, plain_unit, read_grid, read_lines
 from vitrine.strain_maps import StrainMap
 
 FEWEST = 4
@@ -204,9 +195,9 @@ def _unloaded(path: Path, raw: RawMaps, reference: Path, unloaded: RawMaps) -> F
             f"{path} has {len(raw.strain)} frames, but its reference {reference} has {len(unloaded.strain)}; "
             "one, or as many, are needed"
         )
-    if raw.origin is not None and unloaded.origin is not None:
-        if np.abs(np.subtract(raw.origin, unloaded.origin)).max() > 0.5:
-            raise DataError(f"{path} and its reference {reference} do not begin at the same point")
+    origins = [one.origin for one in (raw, unloaded) if one.origin is not None]
+    if len(origins) == 2 and np.abs(np.subtract(origins[0], origins[1])).max() > 0.5:
+        raise DataError(f"{path} and its reference {reference} do not begin at the same point")
     return unloaded.strain
 
 
@@ -224,7 +215,8 @@ def _read_arrays(path: Path, axis: Axis, unit: Unit | None) -> RawMaps:
         if isinstance(loaded, np.ndarray):
             return _of_array(loaded, str(path), axis, unit)
         with loaded:
-            return _of_npz(path, {name: loaded[name] for name in loaded.files}, axis, unit)
+            known = {name: loaded[name] for name in (*_OF_NPZ, "strain", "pitch") if name in loaded.files}
+            return _of_npz(path, known, loaded.files, axis, unit)
     except DataError:
         raise
     except (ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, OSError) as error:
@@ -238,8 +230,7 @@ def _read_arrays(path: Path, axis: Axis, unit: Unit | None) -> RawMaps:
 def _of_array(array: NDArray[Any], where: str, axis: Axis, unit: Unit | None) -> RawMaps:
     _check_numbers(array, where)
     if array.ndim in (2, 3):
-        frames = array.astype(np.float64).reshape(-1, *array.shape[-2:])
-        return _axial(frames, axis, unit, "numpy")
+        return _axial(_frames(array), axis, unit, "numpy")
     if array.ndim == 4 and array.shape[1] == 3:
         return RawMaps(array * UNITS[unit or "fraction"], info={"format": "numpy"})
     raise DataError(
@@ -248,12 +239,19 @@ def _of_array(array: NDArray[Any], where: str, axis: Axis, unit: Unit | None) ->
     )
 
 
+def _frames(array: NDArray[Any]) -> Floats:
+    """(frames, rows, columns)."""
+    return np.asarray(array if array.ndim == 3 else array[None], dtype=np.float64)
+
+
 def _check_numbers(array: NDArray[Any], where: str) -> None:
     if array.dtype.kind not in _KINDS_OF_NUMBER:
         raise DataError(f"{where} is an array of {array.dtype}; expected real numbers")
 
 
-def _of_npz(path: Path, arrays: Mapping[str, NDArray[Any]], axis: Axis, unit: Unit | None) -> RawMaps:
+def _of_npz(
+    path: Path, arrays: Mapping[str, NDArray[Any]], names: Sequence[str], axis: Axis, unit: Unit | None
+) -> RawMaps:
     spacing = None
     if "pitch" in arrays:
         _check_numbers(arrays["pitch"], f"{path}: pitch")
@@ -264,10 +262,10 @@ def _of_npz(path: Path, arrays: Mapping[str, NDArray[Any]], axis: Axis, unit: Un
     named = {name: arrays[name] for name in _OF_NPZ if name in arrays}
     if "strain" not in arrays:
         if along not in named:
-            known = did_you_mean(along, arrays)
-            raise DataError(f"{path}: no array {along} or strain, the strain along the load{known}")
+            hint = did_you_mean(along, names)
+            raise DataError(f"{path}: no array {along} or strain, the strain along the load{hint}")
         raw = None
-    elif along in named or arrays["strain"].ndim == 4 and named:
+    elif along in named or (arrays["strain"].ndim == 4 and named):
         raise DataError(f"{path}: both strain and {', '.join(named)}; which is meant? Leave one out")
     else:
         raw = _of_array(arrays["strain"], f"{path}: strain", axis, unit)
@@ -276,7 +274,7 @@ def _of_npz(path: Path, arrays: Mapping[str, NDArray[Any]], axis: Axis, unit: Un
         _check_numbers(array, f"{path}: {name}")
         if array.ndim not in (2, 3):
             raise DataError(f"{path}: {name} has the shape {array.shape}; expected (frames, rows, columns)")
-        parts[name] = array.astype(np.float64).reshape(-1, *array.shape[-2:])
+        parts[name] = _frames(array)
     shapes = {name: part.shape for name, part in parts.items()}
     if raw is not None:
         shapes["strain"] = (len(raw.strain), *raw.strain.shape[2:])
@@ -294,22 +292,28 @@ def _of_npz(path: Path, arrays: Mapping[str, NDArray[Any]], axis: Axis, unit: Un
 def _read_tiff(path: Path) -> Floats:
     """(frames, rows, columns) of the pages, from low y on."""
     try:
-        import tifffile
+        tifffile: Any = import_module("tifffile")  # an optional package
     except ImportError as error:
         raise MissingExtra("tifffile", "formats") from error
     try:
         with tifffile.TiffFile(path) as file:
-            series = file.series
-            kinds = {(page.dtype, page.shape) for page in series}
-            if len(series) == 1 and series[0].dtype.kind == "f" and "S" not in series[0].axes:
-                frames = np.asarray(series[0].asarray(), dtype=np.float64)
-                return frames.reshape(-1, *frames.shape[-2:])[:, ::-1]
+            if not file.series:
+                raise DataError(f"{path} cannot be read as a TIFF: it has no pages")
+            kinds = {series.dtype for series in file.series}
+            sizes = {series.shape[-2:] for series in file.series}
+            colours = any("S" in series.axes for series in file.series)
+            if len(sizes) == 1 and not colours and all(kind.kind == "f" for kind in kinds):
+                pages = [np.asarray(series.asarray(), dtype=np.float64) for series in file.series]
+                frames = np.concatenate([page.reshape(-1, *page.shape[-2:]) for page in pages])
+                return np.asarray(frames[:, ::-1])
+    except DataError:
+        raise
     except Exception as error:  # a reader of anything
         raise DataError(f"{path} cannot be read as a TIFF ({type(error).__name__}: {error})") from error
-    if any(dtype.kind != "f" for dtype, _ in kinds):
+    if any(kind.kind != "f" for kind in kinds):
         raise DataError(
-            f"{path} has pixels of {next(iter(kinds))[0]}: grey values are no strain; export the strain itself "
-            "as 32-bit floats (in ImageJ: Image, Type, 32-bit, before it is scaled)"
+            f"{path} has pixels of {next(iter(kinds))}: grey values are no strain; export the strain "
+            "itself as 32-bit floats, before it is scaled to grey values or colours"
         )
     raise DataError(f"{path}: expected pages of one size and one value per pixel, the strain along the load")
 
@@ -320,26 +324,4 @@ def _read_text(path: Path, axis: Axis, unit: Unit | None) -> RawMaps:
     header = find_header(lines)
     if header is not None:
         return read_points(path, lines, header, axis, unit)
-    rows: list[list[float]] = []
-    for count, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        cells = split_line(line)
-        if not rows and cells[0].strip() and not _number_like(cells):
-            names = [column.text for column in parse_header(line)]
-            raise DataError(
-                f"{path}, line {count}: neither a grid of plain numbers nor a table of points with columns x, "
-                f"y and exx, eyy, exy (or u, v); found: {', '.join(names)[:200]}"
-            )
-        row = [number(cell, f"{path}, line {count}, column {n}") for n, cell in enumerate(cells, start=1)]
-        if rows and len(row) != len(rows[0]):
-            raise DataError(f"{path}, line {count}: {len(row)} numbers, but {len(rows[0])} in the first line")
-        rows.append(row)
-    if not rows:
-        raise DataError(f"{path} holds no numbers")
-    return _axial(np.array(rows)[None, ::-1], axis, unit, "grid")
-
-
-def _number_like(cells: list[str]) -> bool:
-    """Whether any cell of a line begins as a number does."""
-    return any(re.match(r"[-+.]?\d|[-+]?inf|nan", cell, re.IGNORECASE) for cell in cells)
+    return _axial(read_grid(path, lines)[None], axis, unit, "grid")

@@ -80,8 +80,10 @@ def draw_scatter(figure: ScatterFigure) -> Figure:
     """
     count = max(1, len(figure.panels))
     columns = 2 if count == 4 else min(3, count)
+    if not figure.identity and count > 4 and count % 4 == 0:
+        columns = 4
     rows = -(-count // columns)
-    side = {1: 4.2, 2: 3.6, 3: 3.1}[columns]
+    side = {1: 4.2, 2: 3.6, 3: 3.1, 4: 2.5}[columns]
     drawing = Figure(figsize=(side * columns + 0.5, (side + 0.15) * rows + 0.35), layout="constrained")
     grid = drawing.subplots(rows, columns, sharex=figure.identity, sharey=figure.identity, squeeze=False)
     for axes, panel in zip(grid.flat, figure.panels, strict=False):

@@ -99,6 +99,10 @@ CLAIMS = {
 EXPLANATIONS = {
     "bond-attention": "vitrine.explain.bond_attention:BondAttention",
     "grad-cam": "vitrine.explain.grad_cam:GradCam",
+    "filters": "vitrine.explain.filters:Filters",
+    "saliency": "vitrine.explain.saliency:Saliency",
+    "feature-map": "vitrine.explain.feature_map:FeatureMap",
+    "stress-curves": "vitrine.explain.stress_curves:CurveNeighbours",
 }
 STAGES: Mapping[str, Mapping[str, str]] = {
     "source": SOURCES,
