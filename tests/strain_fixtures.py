@@ -166,7 +166,7 @@ def ncorr_frame(strain: Array, masked: Sequence[tuple[int, int]] = ()) -> dict[s
 def write_ncorr_classic(
     path: Path, frames: Sequence[Array], units: str = "mm", mask: Array | None = None
 ) -> Path:
-    """Version 7, compressed as MATLAB does: a struct array ``strains``; fields as ncorr.m of justinblaber/ncorr_2D_matlab."""
+    """Version 7, compressed as MATLAB does; fields as in ncorr.m of justinblaber/ncorr_2D_matlab."""
     from scipy.io import savemat
 
     plots = [ncorr_frame(frame) for frame in frames]

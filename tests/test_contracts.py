@@ -16,6 +16,7 @@ from vitrine.explain.feature_map import FeatureMap
 from vitrine.explain.filters import Filters
 from vitrine.explain.grad_cam import GradCam
 from vitrine.explain.saliency import Saliency
+from vitrine.explain.stress_curves import CurveNeighbours
 from vitrine.learn.baselines import Chance, GradientBoosting, Logistic, Mean, RandomForest, Ridge
 from vitrine.learn.ensemble import Ensemble
 from vitrine.learn.maps import Residual
@@ -482,6 +483,10 @@ class TestSaliency(OfMaps, ExplanationContract):
 
 class TestFeatureMap(OfMaps, ExplanationContract):
     part = FeatureMap(model="resnet")
+
+
+class TestCurveNeighbours(OfMaps, ExplanationContract):
+    part = CurveNeighbours(model="resnet", neighbours=(1, 3))
 
 
 class TestPerceptron(ModelContract):

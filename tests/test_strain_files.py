@@ -573,7 +573,8 @@ GOOD_LINE = "0.001,0.002,0.003,0.004\n"
         ("x,y,eyy\n0,0,0\n", "1 points; at least 4 x 4"),
         ("x,y,eyy\n0,0,0\n0,0,0.1\n", "two points at x = 0, y = 0; one table should hold one frame"),
         ("x,y,eyy\n" + "".join(f"{n},{2 * n},0\n" for n in range(9)), "on one line"),
-        ("x,y,eyy\n0,0,0\n1,0,0\n2,0,0\n1e9,1e9,0\n", "would make a grid"),
+        ("x,y,eyy\n0,0,0\n1,0,0\n2,0,0\n1e6,1e6,0\n", "would make a grid"),
+        ("x,y,eyy\n0,0,0\n1,0,0\n2,0,0\n1e300,0,0\n", "apart, but some 1e.08 times as far"),
         ("x,y,eyy,sigma\n" + "".join(f"{n % 5},{n // 5},0,-1\n" for n in range(25)), "all points are masked"),
     ],
 )

@@ -19,6 +19,8 @@ SQUARE = 0.02
 """how much the spacings along x and y may differ in a square grid"""
 SPARSEST = 100
 """places per point, beyond which points are not those of a grid"""
+FARTHEST = 1e8
+"""spacings from the first to the last point, beyond which the points are not those of a grid"""
 SMALL = 1_000_000
 """places of a grid that may be as sparse as it likes"""
 
@@ -68,6 +70,8 @@ def regrid(x: Floats, y: Floats, values: Floats, where: str) -> Grid:
         raise DataError(
             f"{where}: two points at x = {x[closest]:g}, y = {y[closest]:g}; one table should hold one frame"
         )
+    if max(np.ptp(x), np.ptp(y)) > FARTHEST * typical:
+        raise DataError(f"{where}: most points are {typical:g} apart, but some {FARTHEST:g} times as far")
     step = _square_step(x, y, typical)
     if step is not None:
         grid = _in_place(x, y, values, step, where)
