@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -595,3 +596,22 @@ def test_constant_map_is_a_map(tmp_path):
     np.save(tmp_path / "map.npy", np.full((4, 4), 0.01, np.float32))
     (found,) = read_strain_maps(tmp_path / "map.npy", axis="y", pitch=2.0)
     assert (found.axial == np.float32(0.01)).all()
+
+
+@pytest.mark.parametrize(
+    ("end", "says"), [("kill -SEGV $$", "crashes"), ("kill -XCPU $$", "does not come to an end")]
+)
+def test_a_file_that_ends_its_reader_is_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, says: str
+) -> None:
+    """As one of 250 damaged .mat files did: here the process of its own is a shell that ends so."""
+    from vitrine.physics import tried_apart
+
+    shell = tmp_path / "python"
+    shell.write_text(f"#!/bin/sh\n{end}\n")
+    shell.chmod(0o755)
+    monkeypatch.setattr(tried_apart.sys, "executable", str(shell))
+    path = tmp_path / "map.mat"
+    path.write_bytes(b"MATLAB 5.0 MAT-file")
+    with pytest.raises(DataError, match=f"map.mat is damaged: reading it {says}"):
+        read_strain_maps(path, axis="y", pitch=2.0)

@@ -18,6 +18,7 @@ from vitrine.physics.correlation_files import find_header, read_points
 from vitrine.physics.ncorr_files import read_ncorr
 from vitrine.physics.regrid import LONGEST_EDGE, Floats
 from vitrine.physics.strain_text import LENGTHS, UNITS, RawMaps, plain_unit, read_grid, read_lines
+from vitrine.physics.tried_apart import try_apart
 from vitrine.strain_maps import StrainMap
 
 FEWEST = 4
@@ -25,6 +26,8 @@ FEWEST = 4
 LARGEST_MEDIAN = 0.5
 LARGEST = 10.0
 """of a strain along the load, and of any component, as fractions"""
+TRIED_APART = (".mat", ".tif", ".tiff")
+"""whose readers are in C, or follow what a damaged file says for minutes"""
 TEXTS = (".csv", ".txt", ".tsv", ".dat")
 FORMATS = (".npy", ".npz", ".tif", ".tiff", ".mat", *TEXTS)
 EXPECTED = (
@@ -96,7 +99,11 @@ def read_strain_maps(
         raise DataError(f"--unit: no unit {unit!r}{did_you_mean(unit, UNITS)}")
     if pitch is not None and not 0 < pitch < math.inf:
         raise DataError(f"--pitch: expected a length above 0, not {pitch:g} nm")
-    raw = _read(path, axis, unit)
+    for each in (path, reference):
+        if each is not None and each.suffix.lower() in TRIED_APART:
+            check_file(each)
+            try_apart(each)
+    raw = raw_maps(path, axis, unit)
     spacing = raw.pitch if pitch is None else pitch
     if spacing is None:
         raise DataError(f"{path}: the pitch is unknown; give --pitch, such as --pitch 2nm")
@@ -106,7 +113,7 @@ def read_strain_maps(
     strain = raw.strain
     if reference is not None:
         check_file(reference)
-        strain = strain - _unloaded(path, raw, reference, _read(reference, axis, unit))
+        strain = strain - _unloaded(path, raw, reference, raw_maps(reference, axis, unit))
         info["reference"] = str(reference)
     if axis == "x":
         strain = np.swapaxes(strain, 2, 3)[:, [1, 0, 2]]
@@ -132,8 +139,13 @@ def check_file(path: Path) -> None:
         raise DataError(f"{path}: unknown kind of file; expected {EXPECTED}")
 
 
-def _read(path: Path, axis: Axis, unit: Unit | None) -> RawMaps:
-    """All frames of a file in its own frame, checked."""
+def raw_maps(path: Path, axis: Axis, unit: Unit | None) -> RawMaps:
+    """All frames of a file in its own frame, checked.
+
+    Raises
+    ------
+    DataError: it is not what it should be.
+    """
     suffix = path.suffix.lower()
     try:
         if path.stat().st_size == 0:
