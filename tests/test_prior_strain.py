@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -241,3 +243,34 @@ def test_intervals_hold_the_asked_share() -> None:
         abs(random.normal()) <= reach_of(np.abs(random.normal(size=199)).tolist()) for _ in range(2000)
     ]
     assert np.mean(covered) == pytest.approx(0.95, abs=0.015)
+
+
+def test_maps_in_memory_are_predicted_as_files_are(
+    strain_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vitrine.cli.files import PredictOptions, predict_files
+
+    axial = np.full((124, 31), 0.001, np.float32)
+    axial[40, :] = 0.03
+    np.save(tmp_path / "map.npy", axial)
+    folder = strain_run / "models/resnet"
+    options = PredictOptions(None, None, None, False, None, False, axis="y", pitch="2nm", reload=0.1)
+    predict_files(str(folder), [tmp_path / "map.npy"], options, None, None)
+    written = pd.read_csv(tmp_path / "map-predicted.csv")
+    assert "map: prior strain 0.1 %" in capsys.readouterr().out
+    unknown = np.full_like(axial, np.nan)
+    item = StrainMap(np.stack([unknown, axial, unknown]), 2.0, "y", {"id": "map"})
+    with pytest.warns(UserWarning, match="map: ") if len(_warned(folder, item)) else _quiet():
+        table = vitrine.predict(folder, item, reload=0.1)
+    pd.testing.assert_frame_equal(written, table, check_dtype=False)
+    with pytest.raises(DataError, match=r"takes vitrine.strain_maps.StrainMap, one or a list, not ndarray"):
+        vitrine.predict(folder, axial)
+
+
+def _warned(folder: Path, item: StrainMap) -> list[str]:
+    return predict_maps(vitrine.load_model(folder), [item], 0.1).warnings
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    yield

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from vitrine.strain_maps import StrainMap
 from vitrine.study.bundle import ModelFolder as Model
 from vitrine.study.result import Result
 from vitrine.study.spec import Study
@@ -152,6 +153,16 @@ def predict(
 ) -> list[Atoms]: ...
 
 
+@overload
+def predict(
+    model: Model | str | Path,
+    data: StrainMap | Sequence[StrainMap],
+    *,
+    reload: float | None = None,
+    store: str | Path | None = None,
+) -> pd.DataFrame: ...
+
+
 def predict(
     model: Model | str | Path,
     data: Any,
@@ -159,9 +170,10 @@ def predict(
     directions: Sequence[str] | None = None,
     potential: str | None = None,
     relax: bool = False,
+    reload: float | None = None,
     store: str | Path | None = None,
 ) -> pd.DataFrame | list[Atoms]:
-    """Apply a model to formulas or to configurations in memory; what is given stays as it is.
+    """Apply a model to formulas, configurations or strain maps in memory; what is given stays as it is.
 
     Parameters
     ----------
@@ -172,16 +184,20 @@ def predict(
     directions: of shear, all six by default (``xy``, ``yz``, ``xz``, ``-xy``, ``-yz``, ``-xz``).
     potential: file for LAMMPS, by default the one that the model was trained with.
     relax: minimise the configurations first.
+    reload: of strain maps, the strain in % that they show; by default found from their mean.
     store: folder of the store, by default ``$VITRINE_STORE`` or the user's cache folder.
 
     Returns
     -------
     The table with a column ``<target>_predicted`` in the unit of the target; or copies of the
-    configurations with per-atom arrays ``probability_<direction>`` (``-xy`` is ``minus_xy``).
+    configurations with per-atom arrays ``probability_<direction>`` (``-xy`` is ``minus_xy``); or a table with
+    a row for each strain map: probabilities, prior strain in % with its interval, distance to the nearest
+    simulated map (neighbours and curves: :func:`vitrine.study.predict_maps.predict_maps`).
 
     Warns
     -----
-    UserWarning: a configuration is no energy minimum, which is all that the model knows.
+    UserWarning: a configuration is no energy minimum, which is all that the model knows; a strain map is
+        unlike those of the training.
 
     Raises
     ------
@@ -199,6 +215,13 @@ def predict(
     chosen = tuple(dict.fromkeys(directions or DIRECTIONS))
     frames = [data] if isinstance(data, Atoms) else data
     _check_fits(loaded, data, chosen)
+    if getattr(loaded.representation, "takes", "") == "maps":
+        from vitrine.study.predict_maps import predict_maps
+
+        told = predict_maps(loaded, [data] if isinstance(data, StrainMap) else data, reload)
+        for line in told.warnings:
+            warnings.warn(line, stacklevel=2)
+        return told.table
     with Campaign(Path(store) if store is not None else default_root()) as campaign:
         if getattr(loaded.representation, "takes", "") == "formulas":
             return predict_formulas(loaded, data, campaign)
@@ -226,6 +249,13 @@ def _check_fits(model: Model, data: Any, directions: Sequence[str]) -> None:
             )
         if "formula" not in columns:
             raise DataError(f"{who} needs a column 'formula'{did_you_mean('formula', map(str, columns))}")
+        return
+    if getattr(model.representation, "takes", "") == "maps":
+        maps = [data] if isinstance(data, StrainMap) else data
+        if not isinstance(maps, Sequence) or not all(isinstance(one, StrainMap) for one in maps):
+            raise DataError(
+                f"{who} takes vitrine.strain_maps.StrainMap, one or a list, not {type(data).__name__}"
+            )
         return
     frames = [data] if isinstance(data, Atoms) else data
     if not isinstance(frames, Sequence) or not all(isinstance(one, Atoms) for one in frames):

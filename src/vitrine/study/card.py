@@ -203,6 +203,8 @@ def _name_of(path: Any) -> str:
 
 
 def _apply(samples: Samples) -> list[str]:
+    if samples.kind == "maps":
+        return _apply_to_maps()
     tables = samples.kind == "formulas"
     elements = ",".join(str(element) for element in samples.about.get("elements", ()))
     file = "new.csv" if tables else f"my.dump --elements {elements}" if elements else "my.extxyz"
@@ -212,6 +214,19 @@ def _apply(samples: Samples) -> list[str]:
         f"```\nvitrine predict hf:{PLACE} {file}\n```",
         f'```python\nimport {module}\nimport vitrine\n\nmodel = vitrine.load_model("hf:{PLACE}")\n'
         f"predicted = vitrine.predict(model, {module}.{read})\n```",
+        f"The path of a copy of this folder does as well as `hf:{PLACE}`. Loading it runs no code from it: "
+        "weights are safetensors, JSON or skops files, each with the SHA-256 that `model.yaml` lists.",
+    ]
+
+
+def _apply_to_maps() -> list[str]:
+    return [
+        "## How to apply it",
+        f"```\nvitrine predict hf:{PLACE} map.npy --axis y --reload 0.1 --pitch 2nm\n```",
+        "```python\nimport vitrine\nfrom vitrine.physics.strain_files import read_strain_maps\n\n"
+        f'model = vitrine.load_model("hf:{PLACE}")\n'
+        'maps = read_strain_maps("map.npy", axis="y", pitch=2.0)\n'
+        "print(vitrine.predict(model, maps, reload=0.1))\n```",
         f"The path of a copy of this folder does as well as `hf:{PLACE}`. Loading it runs no code from it: "
         "weights are safetensors, JSON or skops files, each with the SHA-256 that `model.yaml` lists.",
     ]

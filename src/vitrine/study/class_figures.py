@@ -67,7 +67,7 @@ def subset_figures(study: Study, track: str, rows: list[Row]) -> list[Figure]:
         rest = sorted({tuple(row.where[name] for name in names[1:]) for row in own})
         panels = []
         beside = {row.model for row in own if row.published is not None}
-        beside |= {study.main_model, study.evaluation.reference, CEILING}
+        beside |= {study.main_model, study.evaluation.reference or study.main_model, CEILING}
         for model in (name for name in dict.fromkeys(row.model for row in own) if name in beside):
             for label, what in ((model, "value"), (f"{model}, published", "published")):
                 values = _grid(own, model, what, names, columns, rest)

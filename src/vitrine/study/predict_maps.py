@@ -130,7 +130,7 @@ def _add_value(model: ModelFolder, examples: Examples, companion: Any, rows: lis
             "log10 prior strain in %": float(value),
             "prior strain %, from log": float(10**value),
             f"low, {LEVEL:.0%}": float(10 ** (value - reach)),
-            f"high, {LEVEL:.0%}": float(10 ** min(value + reach, 300)),
+            f"high, {LEVEL:.0%}": float("inf") if np.isinf(reach) else float(10 ** (value + reach)),
         }
 
 
@@ -199,8 +199,7 @@ def _unusual(
     least, most = float(reference.pitch.min()), float(reference.pitch.max())
     if not least / PITCH_FACTOR <= each.pitch <= most * PITCH_FACTOR:
         words.append(
-            f"its pitch is {each.pitch:g} nm; the model was trained on "
-            + (f"{least:g} nm" if least == most else f"{least:g} to {most:g} nm")
+            f"its pitch is {each.pitch:.3g} nm; the model was trained on " + _range(least, most, "nm")
         )
     rows, columns = each.axial.shape
     aspects = reference.shapes[:, 0] / reference.shapes[:, 1]
@@ -215,8 +214,8 @@ def _unusual(
         widths = reference.info["width"]
         if not widths.min() / PITCH_FACTOR <= width <= widths.max() * PITCH_FACTOR:
             words.append(
-                f"it is {width:.3g} µm wide; the model was trained on crystals of {widths.min():g} to "
-                f"{widths.max():g} µm"
+                f"it is {width:.3g} µm wide; the model was trained on crystals of "
+                + _range(float(widths.min()), float(widths.max()), "µm")
             )
     usual_mean = float(np.median(reference.mean_strain[chosen]))
     if not usual_mean / STRAIN_FACTOR <= mean <= usual_mean * STRAIN_FACTOR:
@@ -227,13 +226,19 @@ def _unusual(
     return words
 
 
+def _range(least: float, most: float, unit: str) -> str:
+    ends = dict.fromkeys([f"{least:.3g}", f"{most:.3g}"])
+    return f"{' to '.join(ends)} {unit}"
+
+
 def summary(row: dict[str, Any], class_names: Sequence[str]) -> str:
     """One line about a map for the terminal."""
     parts = [f"{name} {row[f'probability {name}']:.2f}" for name in class_names]
     words = f"{row['map']}: prior strain " + (", ".join(parts) if parts else f"{row['predicted']:.3g}")
     if "prior strain %, from log" in row:
         low, high = row[f"low, {LEVEL:.0%}"], row[f"high, {LEVEL:.0%}"]
-        words += f"; as a number {row['prior strain %, from log']:.3g} % [{low:.2g}, {high:.3g}]"
+        interval = "no interval: too few held-out maps" if np.isinf(high) else f"{low:.2g}, {high:.3g}"
+        words += f"; as a number {row['prior strain %, from log']:.3g} % [{interval}]"
     if "distance to nearest" in row:
         words += f"; nearest simulated map at {row['distance to nearest']:.3g} (usual: up to "
         words += f"{row['usual distance']:.3g})"
