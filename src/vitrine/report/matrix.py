@@ -26,7 +26,10 @@ def draw_matrix(figure: MatrixFigure) -> Figure:
     count = max(len(figure.panels), 1)
     across = min(count, 2)
     down = -(-count // across)
-    width, height = 0.62 * shape[1] + 1.5, 0.44 * shape[0] + 1.3
+    longest = max((len(name) for name in figure.rows), default=0)
+    titles = max((len(str(panel["label"])) for panel in figure.panels), default=0)
+    width = max(0.62 * shape[1], 0.085 * titles) + 0.075 * max(longest, 12) + 0.6
+    height = 0.44 * shape[0] + 1.3
     drawing = Figure(figsize=(width * across + 0.4, height * down + 0.4), layout="constrained")
     grid = drawing.subplots(down, across, squeeze=False)
     scale = Normalize(figure.low, figure.high, clip=True)

@@ -65,14 +65,19 @@ def subset_figures(study: Study, track: str, rows: list[Row]) -> list[Figure]:
         if not own or len(columns) > MOST_COLUMNS or metric not in ("accuracy", "balanced_accuracy", "r2"):
             continue
         rest = sorted({tuple(row.where[name] for name in names[1:]) for row in own})
-        panels = []
         beside = {row.model for row in own if row.published is not None}
         beside |= {study.main_model, study.evaluation.reference or study.main_model, CEILING}
+        grids: dict[str, NDArray[np.float64]] = {}
         for model in (name for name in dict.fromkeys(row.model for row in own) if name in beside):
             for label, what in ((model, "value"), (f"{model}, published", "published")):
                 values = _grid(own, model, what, names, columns, rest)
                 if np.isfinite(values).any():
-                    panels.append({"label": label, "values": values.tolist()})
+                    grids[label] = values
+        panels = [{"label": label, "values": values.tolist()} for label, values in grids.items()]
+        lines = [_words(names[1:], values) for values in rest]
+        if len(names) == 1:  # a line for each model in place of a panel
+            lines = list(grids)
+            panels = [{"label": "", "values": np.concatenate(list(grids.values())).tolist()}]
         words = " and ".join(name.replace("_", " ") for name in names)
         found.append(
             MatrixFigure(
@@ -82,7 +87,7 @@ def subset_figures(study: Study, track: str, rows: list[Row]) -> list[Figure]:
                 x_label=names[0].replace("_", " "),
                 y_label="",
                 columns=[f"{value:g}" for value in columns],
-                rows=[_words(names[1:], values) or "all" for values in rest],
+                rows=lines,
                 panels=panels[:MOST_PANELS],
             )
         )

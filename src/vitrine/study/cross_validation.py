@@ -247,7 +247,9 @@ def _add_ensembles(study: Study, title: str, columns: OutOfFold) -> None:
 
 def _mean_facts(found: list[dict[str, Any]]) -> dict[str, Any]:
     keys = ("train_seconds", "predict_seconds", "epochs", "parameters")
-    return {k: float(np.mean([f[k] for f in found])) for k in keys if all(k in f for f in found)}
+    means = {k: float(np.mean([f[k] for f in found])) for k in keys if all(k in f for f in found)}
+    # a network of another track may have another number of outputs
+    return means | ({"parameters": found[0]["parameters"]} if "parameters" in means else {})
 
 
 def must(outcomes: Sequence[Outcome]) -> list[Outcome]:
