@@ -1,56 +1,68 @@
-"""Stress-strain curves foretold by the maps most alike (Yang et al. 2020, section 2.2, Figures 4 and 5)."""
+"""Stress-strain curves that neighbours in a network's features foretell, beside simpler forecasts.
+
+Section 2.2 and Figures 4 and 5 of doi:10.1038/s41598-020-65157-z.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from vitrine.errors import DataError, StudyError
-from vitrine.explain.curve_neighbours import curve_errors, mean_curve, nearest
-from vitrine.explain.found import Explained, ExplanationPart, Lines
+from vitrine.errors import StudyError
+from vitrine.explain import curve_neighbours as near_by
+from vitrine.explain.curve_neighbours import Known
+from vitrine.explain.found import Explained, ExplanationPart, Lines, Profile
 from vitrine.learn.protocol import Embeds, Model
 from vitrine.samples import Examples, Float, Int, Samples
 
-RANDOM_K = 5
-MEASURES = (("mae", "MPa"), ("relative_mae", ""), ("flow_stress_mae", "MPa"))
-"""names and units of what :class:`~vitrine.explain.curve_neighbours.CurveErrors` holds"""
-
-
-@dataclass
-class _Known:
-    """Maps with their curves: training or test."""
-
-    curves: Float
-    reload: Float
-    width: Float
-    slip: Float
-    groups: NDArray[np.str_]
-    strain: Float
+APART = ", without its own trajectory"
+ALIKE = " of its width and slip systems"
+BY_SHAPE = f"mean curve{ALIKE}"
+BY_CLASS = "mean curve of its width, slip systems and {} class"
+LEAST_PER_WIDTH = 5
+"""maps of a width, from which an error stands in the figure of widths"""
 
 
 class CurveNeighbours(ExplanationPart):
-    """The curve of a specimen as the mean of those of its nearest neighbours among the training maps.
+    """The stress-strain curve of a map's specimen as the mean of those of the training maps most alike.
 
-    Distances are those of the network's last features. Neighbours are maps of the same reload strain, which a
-    user knows. Where the split parts crystals, errors without a specimen's own crystal are given too: maps of
-    one crystal have nearly the same curve. Baselines: the mean curve of the training maps of the class that
-    the network says, for crystals of the same width and slip systems; of the true class; random neighbours.
+    Alike in the features of the network's last layer. Beside it stand forecasts that need less: the mean
+    curve of the class that the network predicts, of specimens of the same width and slip systems, of those in
+    the predicted class, of maps drawn at random; and, as what a perfect classification would give, those of
+    the true class. All maps of one state have one curve: where training holds maps of the same trajectory (a
+    random split), every number also comes without them, and the figures are drawn so.
     """
 
     kind: Literal["stress-curves"] = "stress-curves"
-    neighbours: tuple[int, ...] = Field((1, 5, 10), min_length=1, description="numbers of neighbours")
+    samples: int = Field(1000, ge=2, description="samples that the model was not trained on, at most")
+    neighbours: tuple[Annotated[int, Field(ge=1, le=100)], ...] = Field(
+        (1, 5, 10), min_length=1, description="numbers of nearest training maps whose curves are averaged"
+    )
     features: Literal["crops", "mean"] = Field(
         "crops", description="features of all crops one after the other, as published, or their mean"
     )
-    seed: int = Field(0, ge=0, description="of the random neighbours")
+    among: Literal["all", "same-reload"] = Field(
+        "same-reload", description="training maps of all reloads, or of the map's own reload alone"
+    )
+    seed: int = Field(0, ge=0, description="of the maps drawn at random, the control")
 
     takes: ClassVar[str] = "maps"
     needs_training: ClassVar[bool] = True
-    summary: ClassVar[str] = "stress-strain curves foretold by the nearest maps in a network's features"
+    summary: ClassVar[str] = "stress-strain curves foretold by the training maps nearest in features"
+
+    @property
+    def counts(self) -> list[int]:
+        """Numbers of neighbours, each once, rising."""
+        return sorted(set(self.neighbours))
+
+    @property
+    def main(self) -> int:
+        """Neighbours of the comparisons: 5 if that is among them, else the middle one."""
+        return 5 if 5 in self.counts else self.counts[len(self.counts) // 2]
 
     def citations(self) -> tuple[str, ...]:
         """The study."""
@@ -61,231 +73,227 @@ class CurveNeighbours(ExplanationPart):
         model: Model,
         samples: Samples,
         examples: Examples,
-        training: Samples | None = None,
-        seen: Examples | None = None,
+        training_samples: Samples | None = None,
+        training_examples: Examples | None = None,
     ) -> Explained:
-        """Predict the curve of every sample.
+        """Curves of every sample, from those of the training samples.
 
         Raises
         ------
-        StudyError: the model gives no features. DataError: a map without a curve.
+        StudyError: the model gives no features of its last layer, or there are no training samples.
+        DataError: a map has no curve.
         """
         if not isinstance(model, Embeds):
-            raise StudyError(f"explanations: the model {self.model} gives no features of strain maps")
-        if training is None or seen is None:
-            raise StudyError("explanations: stress-curves needs what the model was trained on")
-        test, train = known_of(samples), known_of(training)
-        query, reference = self._features(model, examples), self._features(model, seen)
-        same = test.reload[:, None] == train.reload[None]
-        foreign = same & (test.groups[:, None] != train.groups[None])
-        most = min(max(self.neighbours), len(train.curves))
-        places, _ = nearest(reference, query, most, same)
-        leaky = bool((same != foreign).any())
-        own_free = nearest(reference, query, most, foreign)[0] if leaky else places
-        called = model.predict(examples)
-        classes = called.argmax(axis=1) if called.ndim == 2 else np.zeros(len(test.curves), np.int64)
+            raise StudyError(f"explanations: the model {self.model} gives no features of a last layer")
+        if training_samples is None or training_examples is None or not len(training_samples):
+            raise StudyError(f"explanations: nothing is given of what the model {self.model} was trained on")
+        strain, curves = near_by.common_curves([samples, training_samples])
+        test = self._known(model, samples, examples, curves[0])
+        training = self._known(model, training_samples, training_examples, curves[1])
+        predicted = _classes_of(model.predict(examples), examples)
+        leaks = bool(np.isin(test.groups, training.groups).any())
         found = Explained()
-        predicted: dict[str, Float] = {}
-        for k in self.neighbours:
-            predicted[_words(k)] = _mean_of(train.curves, places[:, :k])
-            if leaky:
-                predicted[f"{_words(k)}, not of its own crystal"] = _mean_of(train.curves, own_free[:, :k])
-        learnt = _classes_of(seen, len(train.curves))
-        predicted["mean of the predicted class"] = _class_means(train, learnt, test, classes)
-        predicted["mean of the true class"] = _class_means(
-            train, learnt, test, _classes_of(examples, len(classes))
-        )
-        random = np.random.default_rng(self.seed)
-        drawn = np.stack([_drawn(random, row, RANDOM_K) for row in foreign])
-        predicted[f"{RANDOM_K} random maps"] = _mean_of(train.curves, drawn)
-        errors = {
-            name: np.array(
-                [curve_errors(test.strain, a, b) for a, b in zip(test.curves, curves, strict=True)]
-            )
-            for name, curves in predicted.items()
-        }
-        self._add_numbers(found, errors, test.reload)
-        found.lines += self._examples_of(samples, test, train, places, predicted, examples)
-        found.lines += _by_width(test, errors, [_words(k) for k in self.neighbours])
+        for apart in (False, True) if leaks else (False,):
+            told, near = self._foretold(test, training, predicted, apart)
+            forecast = Forecast(self, strain, test, training, told, near)
+            self._add_numbers(found, forecast, APART if apart else "")
+        note = " Training maps of the same trajectory are left out." if leaks else ""
+        found.lines += [*forecast.both_reloads(samples.ids, note), *forecast.examples(samples.ids, note)]
+        found.profiles += forecast.against_width(note)
         return found
 
-    def _features(self, model: Any, examples: Examples) -> NDArray[np.float32]:
-        parts = [
-            model.embed(examples.select(np.arange(start, min(start + 64, len(examples)))))
-            for start in range(0, len(examples), 64)
-        ]
-        table = np.concatenate(parts)
-        found: NDArray[np.float32] = (
-            table.mean(axis=1) if self.features == "mean" else table.reshape(len(table), -1)
-        )
-        return found
+    def _known(self, model: Embeds, samples: Samples, examples: Examples, curves: Float) -> Known:
+        crops = model.embed(examples)
+        features = crops.reshape(len(crops), -1) if self.features == "crops" else crops.mean(axis=1)
+        classes = None if examples.target is None else _classes_of(examples.target, examples)
+        return Known.of(samples, features, curves, classes)
 
-    def _add_numbers(self, found: Explained, errors: dict[str, Float], reload: Float) -> None:
-        """Errors for each reload strain, nan for samples of another; and neighbours minus the class mean."""
-        base = "mean of the predicted class"
-        middle = _words(sorted(self.neighbours)[len(self.neighbours) // 2])
-        for value in np.unique(reload):
-            other = reload != value
-            what = f"reload {value:g} %"
-            for name, table in errors.items():
-                for column, (metric, unit) in enumerate(MEASURES):
-                    key = (metric, f"curve from {name}, {what}")
-                    found.numbers[key] = np.where(other, np.nan, table[:, column])
-                    if unit:
+    def _foretold(
+        self, test: Known, training: Known, predicted: Int | None, apart: bool
+    ) -> tuple[dict[str, Float], Int]:
+        """All forecasts, what -> (m, points), and (m, most) the nearest; ``apart``: of other trajectories."""
+        pool, alike = near_by.pools(test, training, self.among == "same-reload", apart)
+        most = min(max(self.counts), len(training.groups))
+        near, _ = near_by.nearest(training.features, test.features, most, pool)
+        near_alike, _ = near_by.nearest(training.features, test.features, min(self.main, most), alike)
+        random = near_by.drawn(pool, self.main, self.seed)
+        told = {_from(k): near_by.mean_of(training.curves, near, k) for k in self.counts}
+        told[_from(self.main) + ALIKE] = near_by.mean_of(training.curves, near_alike, self.main)
+        told[_random(self.main)] = near_by.mean_of(training.curves, random, self.main)
+        told[BY_SHAPE] = near_by.mean_where(training.curves, alike)
+        if predicted is not None:
+            for words, classes in (("predicted", predicted), ("true", test.classes)):
+                same = classes[:, None] == training.classes
+                told[f"mean curve of the {words} class"] = near_by.mean_where(training.curves, pool & same)
+                told[BY_CLASS.format(words)] = near_by.mean_where(training.curves, alike & same)
+        return told, near
+
+    def _add_numbers(self, found: Explained, forecast: Forecast, ending: str) -> None:
+        """A number per test map, reload by reload: nan for maps of another reload."""
+        errors = forecast.errors
+        best = BY_CLASS.format("predicted")
+        ours = (_from(self.main), _from(self.main) + ALIKE)
+        in_full = {*map(_from, self.counts), *ours, best}
+        rows: list[tuple[str, str, Float, str | None]] = []
+        for what, error in errors.items():
+            rows.append(("mae", what, error.mae, "MPa"))
+            if what in in_full:
+                rows.append(("relative_mae", what, error.relative, None))
+                rows.append(("flow_stress_error", what, error.flow, "MPa"))
+        for what in ours if best in errors else ():
+            difference = errors[what].mae - errors[best].mae
+            rows.append(("mae_difference", f"{what} minus {best}", difference, "MPa"))
+        test, training = forecast.test, forecast.training
+        for k in self.counts:
+            inside = near_by.share_inside(test.curves, training.curves, forecast.near, k)
+            rows.append(("share_inside", f"band of {_neighbours(k)}, 10 to 90 %", inside, None))
+        for reload, words in near_by.named_reloads(test.reload).items():
+            for metric, what, values, unit in rows:
+                own = np.where(test.reload == reload, values, np.nan)
+                if np.isfinite(own).any():
+                    key = (metric, what + (words and f", {words}") + ending)
+                    found.numbers[key] = own
+                    if unit is not None:
                         found.units[key] = unit
-            key = ("mae", f"{middle} minus {base}, {what}")
-            found.numbers[key] = np.where(other, np.nan, errors[middle][:, 0] - errors[base][:, 0])
-            found.units[key] = "MPa"
 
-    def _examples_of(
-        self,
-        samples: Samples,
-        test: _Known,
-        train: _Known,
-        places: Int,
-        predicted: dict[str, Float],
-        examples: Examples,
-    ) -> list[Lines]:
-        """Three specimens: widest and most strained, middle, narrowest and least; of each the median."""
-        classes = _classes_of(examples, len(test.curves))
-        widths = np.unique(test.width)
-        picks = [
-            (widths[-1], classes.max(), "widest crystal, most strained"),
-            (widths[len(widths) // 2], np.sort(np.unique(classes))[len(np.unique(classes)) // 2], "middle"),
-            (widths[0], classes.min(), "narrowest crystal, least strained"),
-        ]
-        most = max(self.neighbours)
+
+@dataclass(frozen=True)
+class Forecast:
+    """Forecasts for m test maps, as figures.
+
+    Attributes
+    ----------
+    strain: (points,). told: what -> (m, points) [MPa], nan where nothing is said. near: (m, most) indices of
+        the nearest training maps, -1 where there are fewer.
+    """
+
+    part: CurveNeighbours
+    strain: Float
+    test: Known
+    training: Known
+    told: dict[str, Float]
+    near: Int
+
+    @cached_property
+    def errors(self) -> dict[str, near_by.Errors]:
+        """Of every forecast, (m,) each."""
+        return {
+            what: near_by.curve_errors(self.strain, self.test.curves, curves)
+            for what, curves in self.told.items()
+        }
+
+    def both_reloads(self, ids: tuple[str, ...], note: str) -> list[Lines]:
+        """The state of median error among the widest specimens, foretold from its map of each reload."""
+        test, error, count = self.test, self.errors[_from(self.part.main)].mae, _neighbours(self.part.main)
+        widest = test.width[np.isfinite(error)].max(initial=-1.0)
+        states: dict[tuple[str, float], list[int]] = {}
+        for number in np.flatnonzero((test.width == widest) & np.isfinite(error)).tolist():
+            states.setdefault((str(test.groups[number]), float(test.prior[number])), []).append(number)
+        if not states:
+            return []
+        most = max(len(numbers) for numbers in states.values())
+        full = [numbers for numbers in states.values() if len(numbers) == most]
+        full.sort(key=lambda numbers: float(error[numbers].mean()))
+        own = sorted(full[(len(full) - 1) // 2], key=lambda number: float(test.reload[number]))
+        named = near_by.named_reloads(test.reload)
+        curves = [self._line("true", test.curves[own[0]])]
+        for number in own:
+            words = named[float(test.reload[number])]
+            label = f"{count}, {words}" if words else count
+            curves.append(self._line(label, self.told[_from(self.part.main)][number]))
+        maps = ", ".join(f"{ids[number]} ({error[number]:.3g} MPa)" for number in own)
+        caption = (
+            f"The state of median error among the widest specimens, foretold by the mean curve of {count}"
+        )
+        caption += f" of each of its maps; mean absolute errors: {maps}.{note}"
+        return [_lines("both-reloads", "A stress-strain curve and its forecasts", caption, curves)]
+
+    def examples(self, ids: tuple[str, ...], note: str) -> list[Lines]:
+        """Median maps: widest and highest class, a middle width and class, narrowest and lowest class."""
+        test, error, part = self.test, self.errors[_from(self.part.main)].mae, self.part
+        widths, levels = np.unique(test.width), np.unique(test.classes)
+        chosen: list[int] = []
+        for width, level in ((-1, -1), ((len(widths) - 1) // 2, (len(levels) - 1) // 2), (0, 0)):
+            own = (test.width == widths[width]) & (test.classes == levels[level]) & np.isfinite(error)
+            own &= test.reload == test.reload[own].min(initial=np.inf)
+            order = np.flatnonzero(own)[np.argsort(error[own], kind="stable")]
+            chosen += [int(number) for number in order[(len(order) - 1) // 2 :][:1]]
+        best = BY_CLASS.format("predicted")
+        best = best if best in self.told else BY_SHAPE
         found = []
-        for number, (width, kind, words) in enumerate(picks):
-            inside = np.flatnonzero(
-                (test.width == width) & (classes == kind) & (test.reload == test.reload.min())
+        for place, number in enumerate(dict.fromkeys(chosen)):
+            curves = [self._line("true", test.curves[number])]
+            for k in part.counts:
+                told = self.told[_from(k)][number]
+                if np.isfinite(told).all():
+                    curves.append(self._line(_neighbours(k), told))
+            _, low, high = near_by.mean_curve(self.training.curves[self.near[number][: part.counts[-1]]])
+            whole = len(curves) == 1 + len(part.counts) and bool(np.isfinite(low).all())
+            if whole:
+                curves[-1] |= {"low": low.tolist(), "high": high.tolist()}
+            if np.isfinite(self.told[best][number]).all():
+                curves.append({**self._line(best, self.told[best][number]), "reference": True})
+            band = f" Band: 10 to 90 % of {_neighbours(part.counts[-1])}." if whole else ""
+            caption = (
+                f"{ids[number]}: of its width, class and reload the map of median error "
+                f"({error[number]:.3g} MPa with {_neighbours(part.main)}).{band}{note}"
             )
-            if not len(inside):
+            title = f"Curve of {ids[number]} from more and more neighbours"
+            found.append(_lines(f"example-{place + 1}", title, caption, curves))
+        return found
+
+    def against_width(self, note: str) -> list[Profile]:
+        """Errors against the width of the specimen, a figure for every reload."""
+        test, part = self.test, self.part
+        wanted = [*map(_from, part.counts), BY_CLASS.format("predicted"), _random(part.main)]
+        errors = {what: error.mae for what, error in self.errors.items() if what in wanted}
+        said = np.isfinite(self.errors[_from(self.part.main)].mae)
+        found = []
+        for place, (reload, words) in enumerate(near_by.named_reloads(test.reload).items()):
+            here = (test.reload == reload) & (test.width > 0)
+            widths, counts = np.unique(test.width[here & said], return_counts=True)
+            widths = widths[counts >= LEAST_PER_WIDTH]
+            if len(widths) < 2:
                 continue
-            wrong = np.abs(predicted[_words(most)][inside] - test.curves[inside]).mean(axis=1)
-            chosen = int(inside[np.argsort(wrong)[len(wrong) // 2]])
-            x = (100 * test.strain).tolist()
-            curves: list[dict[str, Any]] = [{"label": "true", "x": x, "y": test.curves[chosen].tolist()}]
-            for k in self.neighbours:
-                own = places[chosen, :k]
-                middle, low, high = mean_curve(train.curves[own[own >= 0]])
-                line: dict[str, Any] = {"label": _words(k), "x": x, "y": middle.tolist()}
-                if k == most and k >= 3:
-                    line |= {"low": low.tolist(), "high": high.tolist()}
-                curves.append(line)
-            base = predicted["mean of the predicted class"][chosen].tolist()
-            curves.append({"label": "mean of the predicted class", "x": x, "y": base, "reference": True})
+            own = here[:, None] & (test.width[:, None] == widths)
             found.append(
-                Lines(
-                    name=f"curve-{number + 1}",
-                    title=f"Stress-strain curve foretold from a small reload, {words}",
-                    caption=f"{samples.ids[chosen]}, the median error of its kind; band: 80 % of the {most} "
-                    "neighbours' curves. As in Yang et al. 2020, Figures 4 and 5.",
-                    x_label="strain since the reload began [%]",
-                    y_label="stress [MPa]",
-                    curves=curves,
+                Profile(
+                    name=f"width-reload-{place + 1}",
+                    title="Error of foretold curves" + (words and f", {words}"),
+                    caption=f"Mean absolute error over the strains of the reload.{note}",
+                    x_label="width of the specimen [µm]",
+                    y_label="mean absolute error [MPa]",
+                    x=widths,
+                    curves={what: np.where(own, error[:, None], np.nan) for what, error in errors.items()},
                 )
             )
         return found
 
-
-def known_of(samples: Samples) -> _Known:
-    """Curves and settings of strain maps; strains in %, widths in µm.
-
-    Raises
-    ------
-    DataError: a map without a curve, or curves on different strains.
-    """
-    curves: list[Float] = []
-    strain: Float | None = None
-    for item, name in zip(samples.items, samples.ids, strict=True):
-        curve = item.curve
-        if curve is None:
-            raise DataError(f"{name}: this map comes without a stress-strain curve")
-        if strain is not None and (len(curve) != len(strain) or not np.allclose(curve[:, 0], strain)):
-            raise DataError(f"{name}: its stress-strain curve is at other strains than those of other maps")
-        strain = curve[:, 0]
-        curves.append(curve[:, 1])
-    column = {
-        name: np.asarray(samples.attributes.get(name, np.zeros(len(samples))))
-        for name in ("reload", "width", "slip_systems")
-    }
-    return _Known(
-        np.array(curves),
-        column["reload"],
-        column["width"],
-        column["slip_systems"],
-        np.asarray(samples.groups),
-        np.zeros(0) if strain is None else strain,
-    )
+    def _line(self, label: str, curve: Float) -> dict[str, Any]:
+        return {"label": label, "x": (100 * self.strain).tolist(), "y": curve.tolist()}
 
 
-def _words(k: int) -> str:
+def _lines(name: str, title: str, caption: str, curves: list[dict[str, Any]]) -> Lines:
+    return Lines(name, title, caption, "strain since the reload began [%]", "stress [MPa]", curves)
+
+
+def _neighbours(k: int) -> str:
     return "1 neighbour" if k == 1 else f"{k} neighbours"
 
 
-def _mean_of(curves: Float, places: Int) -> Float:
-    """(m, points) mean of the curves at these places; -1 is none, and without any it is nan."""
-    there = (places >= 0)[:, :, None]
-    total = np.where(there, curves[places], 0.0).sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        found: Float = total / there.sum(axis=1)
-    return found
+def _from(k: int) -> str:
+    return f"curve from {_neighbours(k)}"
 
 
-def _drawn(random: np.random.Generator, allowed: NDArray[np.bool_], k: int) -> Int:
-    some = np.flatnonzero(allowed)
-    found = np.full(k, -1, np.int64)
-    chosen = random.choice(some, min(k, len(some)), replace=False)
-    found[: len(chosen)] = chosen
-    return found
+def _random(k: int) -> str:
+    return f"curve from {k} random map{'s' if k > 1 else ''}"
 
 
-def _classes_of(examples: Examples, count: int) -> Int:
-    """(n,) number of the class; thirds of a value."""
-    if examples.target is None:
-        return np.zeros(count, np.int64)
+def _classes_of(values: Any, examples: Examples) -> Int | None:
+    """(n,) classes of targets or predictions; None if the target is a value."""
+    found = np.asarray(values)
     if examples.target_kind == "value":
-        bounds = np.quantile(examples.target, [1 / 3, 2 / 3])
-        return np.digitize(examples.target, bounds).astype(np.int64)
-    return examples.target.astype(np.int64)
-
-
-def _class_means(train: _Known, learnt: Int, test: _Known, classes: Int) -> Float:
-    """Mean curve of the training maps of a class, width and number of slip systems."""
-    found = np.empty_like(test.curves)
-    means: dict[tuple[float, float, int], Float] = {}
-    for number, key in enumerate(zip(test.width, test.slip, classes, strict=True)):
-        if key not in means:
-            alike = (train.width == key[0]) & (train.slip == key[1])
-            inside = alike & (learnt == key[2])
-            chosen = inside if inside.any() else alike if alike.any() else np.ones(len(learnt), bool)
-            means[key] = train.curves[chosen].mean(axis=0)
-        found[number] = means[key]
-    return found
-
-
-def _by_width(test: _Known, errors: dict[str, Float], neighbours: list[str]) -> list[Lines]:
-    """Mean error against width, small and large reload together."""
-    widths = np.unique(test.width)
-    if len(widths) < 2:
-        return []
-    names = [*neighbours, "mean of the predicted class", f"{RANDOM_K} random maps"]
-    return [
-        Lines(
-            name="curve-errors",
-            title="Error of the foretold stress-strain curve",
-            caption="Mean absolute error up to the longest reload, mean over the test maps of a width.",
-            x_label="width [µm]",
-            y_label="error [MPa]",
-            curves=[
-                {
-                    "label": name,
-                    "x": widths.tolist(),
-                    "y": [float(np.nanmean(errors[name][test.width == width, 0])) for width in widths],
-                    "reference": name not in neighbours,
-                }
-                for name in names
-            ],
-        )
-    ]
+        return None
+    if examples.target_kind == "classes":
+        return np.asarray(found.argmax(axis=1) if found.ndim == 2 else found, np.int64)
+    return (found > 0.5).astype(np.int64)

@@ -64,12 +64,12 @@ def parse_length(text: str) -> float:
 
 
 def read_strain_maps(
-    path: Path,
+    path: str | Path,
     *,
     axis: Axis | None = None,
     pitch: float | None = None,
     unit: Unit | None = None,
-    reference: Path | None = None,
+    reference: str | Path | None = None,
 ) -> list[StrainMap]:
     """All maps of a file, turned so that the load is along y; what was not measured is NaN.
 
@@ -90,6 +90,8 @@ def read_strain_maps(
     ------
     DataError: the file, the axis or the pitch is missing or not what it should be; says what would be right.
     """
+    path = Path(path)
+    reference = None if reference is None else Path(reference)
     check_file(path)
     if axis is None:
         raise DataError(f"{path}: give --axis x or --axis y: along which the specimen was loaded")
