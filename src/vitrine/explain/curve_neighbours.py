@@ -60,7 +60,7 @@ def nearest(
     from scipy.spatial.distance import cdist
 
     if not 1 <= k <= len(reference):
-        raise ValueError(f"{k} neighbours of {len(reference)} are none")
+        raise ValueError(f"{k} neighbours among {len(reference)} are impossible")
     if reference.ndim != 2 or query.ndim != 2 or reference.shape[1] != query.shape[1]:
         raise ValueError(f"features should be (n, f) and (m, f), not {reference.shape} and {query.shape}")
     if not (np.isfinite(reference).all() and np.isfinite(query).all()):
@@ -98,7 +98,7 @@ def drawn(allowed: NDArray[np.bool_], k: int, seed: int) -> Int:
 def mean_curve(curves: NDArray[Any]) -> tuple[Float, Float, Float]:
     """Mean of curves and the band between their 10 and 90 % quantiles, each (points,) [MPa].
 
-    The band is a spread of the curves, not an error of their mean. It is nan with fewer than three.
+    The band is a spread of the curves, not an error of their mean. It has no width with fewer than three.
 
     Parameters
     ----------
@@ -112,8 +112,7 @@ def mean_curve(curves: NDArray[Any]) -> tuple[Float, Float, Float]:
     if wide.ndim != 2 or not len(wide):
         raise ValueError(f"curves should be (k, points) with k of at least 1, not {wide.shape}")
     if len(wide) < LEAST_FOR_BAND:
-        unknown = np.full(wide.shape[1], np.nan)
-        return wide.mean(axis=0), unknown, unknown.copy()
+        return wide.mean(axis=0), wide.mean(axis=0), wide.mean(axis=0)
     low, high = np.quantile(wide, BAND, axis=0)
     return wide.mean(axis=0), low, high
 
@@ -142,41 +141,27 @@ def mean_where(curves: Float, chosen: NDArray[np.bool_]) -> Float:
 def share_inside(true: Float, curves: Float, indices: Int, k: int) -> Float:
     """(m,) share of the points of each true curve that lie in the band of :func:`mean_curve` of k others.
 
+    nan where k are not there, or have no band.
+
     Parameters
     ----------
-    true: (m, points). curves: (n, points). indices: (m, most); -1 is none, and where k are not there is nan.
+    true: (m, points). curves: (n, points). indices: (m, most); -1 is none.
     """
     found = np.full(len(true), np.nan)
     for number, own in enumerate(indices[:, :k]):
-        if len(own) == k and (own >= 0).all():
+        if len(own) == k >= LEAST_FOR_BAND and (own >= 0).all():
             _, low, high = mean_curve(curves[own])
-            if np.isfinite(low).all():
-                found[number] = ((true[number] >= low) & (true[number] <= high)).mean()
-    return found
-
-
-def mean_over_strain(strain: Float, values: Float) -> Float:
-    """Mean of values (..., points) over the strain range, linear between points (trapezoids)."""
-    steps = np.diff(strain)
-    total = (0.5 * (values[..., 1:] + values[..., :-1]) * steps).sum(axis=-1)
-    found: Float = total / steps.sum()
+            found[number] = ((true[number] >= low) & (true[number] <= high)).mean()
     return found
 
 
 def flow_stress(strain: Float, stress: Float) -> Float:
-    """Mean stress (...) between strains of 0.2 and 1 % of curves (..., points) [MPa].
-
-    Up to the last strain of the curves if that is below 1 %; nan if it is not above 0.2 %.
-    """
-    low, high = FLOW[0], min(FLOW[1], float(strain[-1]))
-    if high <= low or strain[0] > low:
+    """Mean stress (...) between strains of 0.2 and 1 % of curves (..., points) [MPa]; nan if no strain is."""
+    inside = (strain >= FLOW[0] - SAME) & (strain <= FLOW[1] + SAME)
+    if not inside.any():
         return np.full(stress.shape[:-1], np.nan)
-    inside = strain[(strain > low + SAME) & (strain < high - SAME)]
-    places = np.concatenate([[low], inside, [high]])
-    right = np.clip(np.searchsorted(strain, places), 1, len(strain) - 1)
-    weight = (places - strain[right - 1]) / (strain[right] - strain[right - 1])
-    values = stress[..., right - 1] * (1 - weight) + stress[..., right] * weight
-    return mean_over_strain(places, values)
+    found: Float = stress[..., inside].mean(axis=-1)
+    return found
 
 
 def curve_errors(strain: Float, true: Float, predicted: Float) -> Errors:
@@ -184,10 +169,10 @@ def curve_errors(strain: Float, true: Float, predicted: Float) -> Errors:
 
     Parameters
     ----------
-    strain: (points,) rising. true: (..., points) [MPa].
+    strain: (points,) evenly spaced. true: (..., points) [MPa].
     """
-    mae = mean_over_strain(strain, np.abs(predicted - true))
-    scale = mean_over_strain(strain, np.abs(true))
+    mae = np.abs(predicted - true).mean(axis=-1)
+    scale = np.abs(true).mean(axis=-1)
     relative = np.where(scale > 0, mae / np.where(scale > 0, scale, 1.0), np.nan)
     return Errors(mae, relative, np.abs(flow_stress(strain, predicted) - flow_stress(strain, true)))
 
@@ -195,7 +180,8 @@ def curve_errors(strain: Float, true: Float, predicted: Float) -> Errors:
 def common_curves(parts: Sequence[Samples]) -> tuple[Float, list[Float]]:
     """Strain (points,) and, for each part, the stress (n, points) [MPa] of its maps; each is read once.
 
-    Curves whose strains differ are interpolated at those of the shortest, of which the first counts.
+    Strains are evenly spaced up to the end of the shortest curve, as many as it has points. Curves at other
+    strains are interpolated.
 
     Raises
     ------
@@ -207,7 +193,8 @@ def common_curves(parts: Sequence[Samples]) -> tuple[Float, list[Float]]:
     every = [curve for curves in read for curve in curves]
     if not every:
         raise DataError("there is no map, so that there is no stress-strain curve")
-    strain: Float = min((curve[:, 0] for curve in every), key=lambda own: float(own[-1]))
+    shortest = min((curve[:, 0] for curve in every), key=lambda own: float(own[-1]))
+    strain = np.linspace(shortest[0], shortest[-1], len(shortest))
     return strain, [
         np.array([_at(strain, curve) for curve in curves]).reshape(len(curves), len(strain))
         for curves in read
@@ -226,7 +213,7 @@ def _curve_of(item: Any, name: str) -> Float:
     """(points, 2) strain and stress [MPa] of a map."""
     curve = item.curve
     if curve is None:
-        raise DataError(f"{name}: nobody knows the stress-strain curve of this map")
+        raise DataError(f"{name}: this map comes without a stress-strain curve")
     found = np.asarray(curve, np.float64)
     if found.ndim != 2 or found.shape[1] != 2 or len(found) < 2:
         raise DataError(f"{name}: its stress-strain curve should be (points, 2), not {found.shape}")
@@ -283,7 +270,4 @@ def pools(
 def named_reloads(reload: Float) -> dict[float, str]:
     """Each reload [%] and what it is called, by rising strain; nothing if it is not known."""
     known = [float(value) for value in np.unique(reload)]
-    words = {value: f"reload {value:g} %" if value > 0 else "" for value in known}
-    if len(known) == 2 and known[0] > 0:
-        words = {known[0]: f"small reload ({known[0]:g} %)", known[1]: f"large reload ({known[1]:g} %)"}
-    return words
+    return {value: f"reload {value:g} %" if value > 0 else "" for value in known}

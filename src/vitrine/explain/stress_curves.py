@@ -19,10 +19,13 @@ from vitrine.explain.found import Explained, ExplanationPart, Lines, Profile
 from vitrine.learn.protocol import Embeds, Model
 from vitrine.samples import Examples, Float, Int, Samples
 
-APART = ", without its own trajectory"
+APART = ", not of its own crystal"
 ALIKE = " of its width and slip systems"
-BY_SHAPE = f"mean curve{ALIKE}"
-BY_CLASS = "mean curve of its width, slip systems and {} class"
+BY_SHAPE = f"mean{ALIKE}"
+BY_CLASS = "mean of the {} class"
+"""of the same width and slip systems"""
+AT_ONCE = 64
+"""maps that go through the network together"""
 LEAST_PER_WIDTH = 5
 """maps of a width, from which an error stands in the figure of widths"""
 
@@ -31,10 +34,10 @@ class CurveNeighbours(ExplanationPart):
     """The stress-strain curve of a map's specimen as the mean of those of the training maps most alike.
 
     Alike in the features of the network's last layer. Beside it stand forecasts that need less: the mean
-    curve of the class that the network predicts, of specimens of the same width and slip systems, of those in
-    the predicted class, of maps drawn at random; and, as what a perfect classification would give, those of
-    the true class. All maps of one state have one curve: where training holds maps of the same trajectory (a
-    random split), every number also comes without them, and the figures are drawn so.
+    curve of crystals of the same width and slip systems, all or those in the class that the network predicts;
+    of that class, whatever the width; of maps drawn at random; and, as what a perfect classification would
+    give, those of the true class. All maps of one state have one curve: where training holds maps of the same
+    crystal (a random split), every number also comes without them, and the figures are drawn so.
     """
 
     kind: Literal["stress-curves"] = "stress-curves"
@@ -84,7 +87,7 @@ class CurveNeighbours(ExplanationPart):
         DataError: a map has no curve.
         """
         if not isinstance(model, Embeds):
-            raise StudyError(f"explanations: the model {self.model} gives no features of a last layer")
+            raise StudyError(f"explanations: the model {self.model} gives no features of strain maps")
         if training_samples is None or training_examples is None or not len(training_samples):
             raise StudyError(f"explanations: nothing is given of what the model {self.model} was trained on")
         strain, curves = near_by.common_curves([samples, training_samples])
@@ -97,13 +100,14 @@ class CurveNeighbours(ExplanationPart):
             told, near = self._foretold(test, training, predicted, apart)
             forecast = Forecast(self, strain, test, training, told, near)
             self._add_numbers(found, forecast, APART if apart else "")
-        note = " Training maps of the same trajectory are left out." if leaks else ""
+        note = " Training maps of the same crystal are left out." if leaks else ""
         found.lines += [*forecast.both_reloads(samples.ids, note), *forecast.examples(samples.ids, note)]
         found.profiles += forecast.against_width(note)
         return found
 
     def _known(self, model: Embeds, samples: Samples, examples: Examples, curves: Float) -> Known:
-        crops = model.embed(examples)
+        parts = np.split(np.arange(len(samples)), np.arange(AT_ONCE, len(samples), AT_ONCE))
+        crops = np.concatenate([model.embed(examples.select(part)) for part in parts])
         features = crops.reshape(len(crops), -1) if self.features == "crops" else crops.mean(axis=1)
         classes = None if examples.target is None else _classes_of(examples.target, examples)
         return Known.of(samples, features, curves, classes)
@@ -111,47 +115,48 @@ class CurveNeighbours(ExplanationPart):
     def _foretold(
         self, test: Known, training: Known, predicted: Int | None, apart: bool
     ) -> tuple[dict[str, Float], Int]:
-        """All forecasts, what -> (m, points), and (m, most) the nearest; ``apart``: of other trajectories."""
+        """All forecasts, what -> (m, points), and (m, most) the nearest; ``apart``: of other crystals."""
         pool, alike = near_by.pools(test, training, self.among == "same-reload", apart)
         most = min(max(self.counts), len(training.groups))
         near, _ = near_by.nearest(training.features, test.features, most, pool)
         near_alike, _ = near_by.nearest(training.features, test.features, min(self.main, most), alike)
         random = near_by.drawn(pool, self.main, self.seed)
-        told = {_from(k): near_by.mean_of(training.curves, near, k) for k in self.counts}
-        told[_from(self.main) + ALIKE] = near_by.mean_of(training.curves, near_alike, self.main)
+        told = {_neighbours(k): near_by.mean_of(training.curves, near, k) for k in self.counts}
+        told[_neighbours(self.main) + ALIKE] = near_by.mean_of(training.curves, near_alike, self.main)
         told[_random(self.main)] = near_by.mean_of(training.curves, random, self.main)
         told[BY_SHAPE] = near_by.mean_where(training.curves, alike)
         if predicted is not None:
             for words, classes in (("predicted", predicted), ("true", test.classes)):
                 same = classes[:, None] == training.classes
-                told[f"mean curve of the {words} class"] = near_by.mean_where(training.curves, pool & same)
-                told[BY_CLASS.format(words)] = near_by.mean_where(training.curves, alike & same)
+                own = BY_CLASS.format(words)
+                told[own] = near_by.mean_where(training.curves, alike & same)
+                told[f"{own}, all widths"] = near_by.mean_where(training.curves, pool & same)
         return told, near
 
     def _add_numbers(self, found: Explained, forecast: Forecast, ending: str) -> None:
         """A number per test map, reload by reload: nan for maps of another reload."""
         errors = forecast.errors
         best = BY_CLASS.format("predicted")
-        ours = (_from(self.main), _from(self.main) + ALIKE)
-        in_full = {*map(_from, self.counts), *ours, best}
+        ours = (_neighbours(self.main), _neighbours(self.main) + ALIKE)
+        in_full = {*map(_neighbours, self.counts), *ours, best}
         rows: list[tuple[str, str, Float, str | None]] = []
         for what, error in errors.items():
-            rows.append(("mae", what, error.mae, "MPa"))
+            rows.append(("mae", f"curve from {what}", error.mae, "MPa"))
             if what in in_full:
-                rows.append(("relative_mae", what, error.relative, None))
-                rows.append(("flow_stress_error", what, error.flow, "MPa"))
+                rows.append(("relative_mae", f"curve from {what}", error.relative, None))
+                rows.append(("flow_stress_mae", f"curve from {what}", error.flow, "MPa"))
         for what in ours if best in errors else ():
             difference = errors[what].mae - errors[best].mae
-            rows.append(("mae_difference", f"{what} minus {best}", difference, "MPa"))
-        test, training = forecast.test, forecast.training
+            rows.append(("mae", f"{what} minus {best}", difference, "MPa"))
+        test, curves = forecast.test, forecast.training.curves
         for k in self.counts:
-            inside = near_by.share_inside(test.curves, training.curves, forecast.near, k)
+            inside = near_by.share_inside(test.curves, curves, forecast.near, k)
             rows.append(("share_inside", f"band of {_neighbours(k)}, 10 to 90 %", inside, None))
         for reload, words in near_by.named_reloads(test.reload).items():
             for metric, what, values, unit in rows:
                 own = np.where(test.reload == reload, values, np.nan)
                 if np.isfinite(own).any():
-                    key = (metric, what + (words and f", {words}") + ending)
+                    key = (metric, what + ending + (words and f", {words}"))
                     found.numbers[key] = own
                     if unit is not None:
                         found.units[key] = unit
@@ -184,7 +189,11 @@ class Forecast:
 
     def both_reloads(self, ids: tuple[str, ...], note: str) -> list[Lines]:
         """The state of median error among the widest specimens, foretold from its map of each reload."""
-        test, error, count = self.test, self.errors[_from(self.part.main)].mae, _neighbours(self.part.main)
+        test, error, count = (
+            self.test,
+            self.errors[_neighbours(self.part.main)].mae,
+            _neighbours(self.part.main),
+        )
         widest = test.width[np.isfinite(error)].max(initial=-1.0)
         states: dict[tuple[str, float], list[int]] = {}
         for number in np.flatnonzero((test.width == widest) & np.isfinite(error)).tolist():
@@ -198,19 +207,16 @@ class Forecast:
         named = near_by.named_reloads(test.reload)
         curves = [self._line("true", test.curves[own[0]])]
         for number in own:
-            words = named[float(test.reload[number])]
-            label = f"{count}, {words}" if words else count
-            curves.append(self._line(label, self.told[_from(self.part.main)][number]))
+            label = ", ".join(filter(None, (count, named[float(test.reload[number])])))
+            curves.append(self._line(label, self.told[_neighbours(self.part.main)][number]))
         maps = ", ".join(f"{ids[number]} ({error[number]:.3g} MPa)" for number in own)
-        caption = (
-            f"The state of median error among the widest specimens, foretold by the mean curve of {count}"
-        )
-        caption += f" of each of its maps; mean absolute errors: {maps}.{note}"
+        caption = f"The state of median error among the widest crystals, from {count} of each of its maps; "
+        caption += f"mean absolute errors: {maps}.{note}"
         return [_lines("both-reloads", "A stress-strain curve and its forecasts", caption, curves)]
 
     def examples(self, ids: tuple[str, ...], note: str) -> list[Lines]:
         """Median maps: widest and highest class, a middle width and class, narrowest and lowest class."""
-        test, error, part = self.test, self.errors[_from(self.part.main)].mae, self.part
+        test, error, part = self.test, self.errors[_neighbours(self.part.main)].mae, self.part
         widths, levels = np.unique(test.width), np.unique(test.classes)
         chosen: list[int] = []
         for width, level in ((-1, -1), ((len(widths) - 1) // 2, (len(levels) - 1) // 2), (0, 0)):
@@ -218,17 +224,16 @@ class Forecast:
             own &= test.reload == test.reload[own].min(initial=np.inf)
             order = np.flatnonzero(own)[np.argsort(error[own], kind="stable")]
             chosen += [int(number) for number in order[(len(order) - 1) // 2 :][:1]]
-        best = BY_CLASS.format("predicted")
-        best = best if best in self.told else BY_SHAPE
+        best = next(words for words in (BY_CLASS.format("predicted"), BY_SHAPE) if words in self.told)
         found = []
         for place, number in enumerate(dict.fromkeys(chosen)):
             curves = [self._line("true", test.curves[number])]
             for k in part.counts:
-                told = self.told[_from(k)][number]
+                told = self.told[_neighbours(k)][number]
                 if np.isfinite(told).all():
                     curves.append(self._line(_neighbours(k), told))
             _, low, high = near_by.mean_curve(self.training.curves[self.near[number][: part.counts[-1]]])
-            whole = len(curves) == 1 + len(part.counts) and bool(np.isfinite(low).all())
+            whole = len(curves) == 1 + len(part.counts) and part.counts[-1] >= near_by.LEAST_FOR_BAND
             if whole:
                 curves[-1] |= {"low": low.tolist(), "high": high.tolist()}
             if np.isfinite(self.told[best][number]).all():
@@ -238,16 +243,15 @@ class Forecast:
                 f"{ids[number]}: of its width, class and reload the map of median error "
                 f"({error[number]:.3g} MPa with {_neighbours(part.main)}).{band}{note}"
             )
-            title = f"Curve of {ids[number]} from more and more neighbours"
-            found.append(_lines(f"example-{place + 1}", title, caption, curves))
+            found.append(_lines(f"example-{place + 1}", f"Curve of {ids[number]}", caption, curves))
         return found
 
     def against_width(self, note: str) -> list[Profile]:
         """Errors against the width of the specimen, a figure for every reload."""
         test, part = self.test, self.part
-        wanted = [*map(_from, part.counts), BY_CLASS.format("predicted"), _random(part.main)]
+        wanted = [*map(_neighbours, part.counts), BY_CLASS.format("predicted"), _random(part.main)]
         errors = {what: error.mae for what, error in self.errors.items() if what in wanted}
-        said = np.isfinite(self.errors[_from(self.part.main)].mae)
+        said = np.isfinite(self.errors[_neighbours(self.part.main)].mae)
         found = []
         for place, (reload, words) in enumerate(near_by.named_reloads(test.reload).items()):
             here = (test.reload == reload) & (test.width > 0)
@@ -281,12 +285,8 @@ def _neighbours(k: int) -> str:
     return "1 neighbour" if k == 1 else f"{k} neighbours"
 
 
-def _from(k: int) -> str:
-    return f"curve from {_neighbours(k)}"
-
-
 def _random(k: int) -> str:
-    return f"curve from {k} random map{'s' if k > 1 else ''}"
+    return f"{k} random map{'s' if k > 1 else ''}"
 
 
 def _classes_of(values: Any, examples: Examples) -> Int | None:
