@@ -110,4 +110,7 @@ def test_the_table_is_long_and_every_kind_of_input_is_in_it() -> None:
     counts = Counter(case.name.partition(":")[0] for case in CASES)
     assert len(CASES) >= 150 and len({case.name for case in CASES}) == len(CASES)
     wanted = "study override formula table dump extxyz data crystal potential released model run store flags"
-    assert set(counts) == {*wanted.split(), "plane", "dislocations"} and min(counts.values()) >= 5
+    assert (
+        set(counts) == {*wanted.split(), "plane", "dislocations", "map", "strain"}
+        and min(counts.values()) >= 5
+    )

@@ -172,7 +172,7 @@ class TestTasksOfDislocationDynamics(TasksContract):
 class TestDislocationDynamics(SourceContract):
     """Hardly beyond its first slip, see test_dislocation_source.py for more."""
 
-    part = DislocationDynamics(width=(0.0625,), prior=(0.1,), reload=(0.1, 0.2), trajectories=2)
+    part = DislocationDynamics(width=(0.0625,), prior=(0.1, 0.12), reload=(0.1, 0.2), trajectories=2)
     reseeded: ClassVar[Mapping[str, Any]] = {"seed": 11}
     more: ClassVar[Mapping[str, Any]] = {"trajectories": 3}
 

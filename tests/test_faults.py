@@ -36,7 +36,7 @@ POINTS: dict[str, list[Point]] = {
         ("vitrine.campaign.store", "hash_file", 4),  # saved, but without marker
         ("vitrine.study.run", "provenance", 1),
         ("shutil", "copyfile", 2),  # in the first model folder
-        ("vitrine.study.run", "write_model_folder", 3),
+        ("vitrine.study.model_folders", "write_model_folder", 3),
         ("pandas", "DataFrame.to_parquet", 1),
         ("vitrine.study.result", "_write_json", 1),  # before metrics.json
         ("vitrine.study.result", "_write_json", 3),  # metrics.json is there, the result is not
@@ -48,7 +48,7 @@ POINTS: dict[str, list[Point]] = {
         ("vitrine.campaign.store", "_remove", 2),
         ("vitrine.samples", "Examples.save", 1),
         ("sklearn.linear_model", "LogisticRegression.fit", 3),
-        ("vitrine.study.run", "write_model_folder", 2),
+        ("vitrine.study.model_folders", "write_model_folder", 2),
         ("vitrine.report.html", "draw_atoms", 1),
         ("vitrine.report.html", "_write", 2),
     ],
@@ -57,7 +57,7 @@ POINTS: dict[str, list[Point]] = {
         ("vitrine.learn.training", "Fit.training_step", 40),
         ("vitrine.learn.training", "BestWeights.on_train_epoch_end", 9),
         ("vitrine.campaign.store", "hash_file", 4),
-        ("vitrine.study.run", "write_model_folder", 1),
+        ("vitrine.study.model_folders", "write_model_folder", 1),
     ],
 }
 """Module, function, and the number of the call at which the command kills itself, in their order."""

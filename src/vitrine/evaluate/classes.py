@@ -46,7 +46,6 @@ FROM_COUNTS: Mapping[str, Callable[[Float], Float]] = {
 }
 """Metrics of ``(b, classes, classes)`` counts, true class first: the share of rows that are called rightly;
 the mean of that share over classes; the mean over classes of F1."""
-METRICS = tuple(FROM_COUNTS)
 
 
 def class_arrays(truth: ArrayLike, probability: ArrayLike) -> tuple[Int, Float]:
@@ -122,7 +121,7 @@ def bootstrap_classes(
 
     Parameters
     ----------
-    metrics: names from :data:`METRICS`.
+    metrics: names from :data:`FROM_COUNTS`.
     truth: ``(n,)`` numbers of classes from 0 on.
     probability: ``(n, classes)``, or ``(n_seeds, n, classes)`` for the mean of each metric over seeds.
     groups: ``(n,)`` labels: what is drawn with replacement. resamples, seed, level: of the bootstrap.

@@ -26,6 +26,8 @@ CLASSIFICATION = ("recall", "precision", "f1", "mcc", "roc_auc", "average_precis
 """What a table of a classification study shows; ``accuracy`` is known too."""
 REGRESSION = ("mae", "rmse", "r2", "bias")
 """What a table of a regression study shows; ``relative_mae`` is known too."""
+SEVERAL_CLASSES = ("accuracy", "balanced_accuracy", "macro_f1")
+"""Metrics of several classes, see :mod:`vitrine.evaluate.classes`."""
 
 ROUNDING = 32 * np.finfo(np.float64).eps
 """Truth whose spread is below this part of its largest magnitude is constant (means round)."""

@@ -13,6 +13,7 @@ from vitrine.study.sections import (
     Evaluation,
     Matrix,
     Published,
+    PublishedSubset,
     Search,
     Seeds,
     Series,
@@ -28,6 +29,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "evaluation": Evaluation,
     "seeds": Seeds,
     "published": Published,
+    "published_subset": PublishedSubset,
     "sweep": Sweep,
     "search": Search,
     "data_curve": DataCurve,
@@ -46,7 +48,13 @@ def study_schema() -> dict[str, Any]:
     parts = definitions["transfer"]["properties"]
     parts["split"] |= {"$ref": "#/$defs/split"}
     parts["published"] |= {"anyOf": [{"$ref": "#/$defs/matrix"}, _NULL]}
-    for name in ("Matrix", "Part"):  # pydantic's own definitions of what stands there under other names
+    subsets = definitions["published"]["properties"]["subsets"]
+    subsets["items"] = {"$ref": "#/$defs/published_subset"}
+    for name in (
+        "Matrix",
+        "PublishedSubset",
+        "Part",
+    ):  # pydantic's own definitions of what stands there under other names
         definitions.pop(name, None)
     properties = _properties()
     return {

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vitrine.evaluate import metrics
-from vitrine.evaluate.classes import METRICS as SEVERAL_CLASSES
 from vitrine.parts import Part
 from vitrine.study import shelf
 
@@ -18,7 +17,9 @@ REGRESSION = frozenset({*metrics.REGRESSION, "relative_mae"})
 
 def metrics_for(target: str) -> frozenset[str]:
     """Names of the metrics that fit a kind of target."""
-    return {"binary": CLASSIFICATION, "value": REGRESSION, "classes": frozenset(SEVERAL_CLASSES)}[target]
+    return {"binary": CLASSIFICATION, "value": REGRESSION, "classes": frozenset(metrics.SEVERAL_CLASSES)}[
+        target
+    ]
 
 
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
