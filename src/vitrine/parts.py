@@ -18,7 +18,10 @@ class Part(BaseModel):
     every hash. ``summary`` is the line that ``vitrine list`` prints.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=(), defer_build=True
+    )
+    """The validators of a class are made when it is first used, not when it is listed."""
 
     version: ClassVar[int] = 1
     summary: ClassVar[str] = ""

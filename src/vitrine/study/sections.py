@@ -39,7 +39,7 @@ def optional_of_stage(stage: str) -> BeforeValidator:
 class Strict(BaseModel):
     """No unknown keys, no changes, no numbers that are not finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class Track(Strict):
