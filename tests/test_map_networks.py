@@ -17,7 +17,8 @@ from vitrine.learn.maps import Residual
 from vitrine.learn.networks.residual import ResidualNetwork
 from vitrine.learn.parallel import ALONE
 from vitrine.map_stack import CropPlan, MapStack
-from vitrine.physics.crops import all_crops, area_weights, cut_crops, with_lines
+from vitrine.physics.crops import all_crops, cut_crops, with_lines
+from vitrine.physics.resample import area_weights
 from vitrine.represent.strain_crops import StrainCrops, blurred
 from vitrine.samples import Examples
 from vitrine.study.ceiling import ceiling_scores

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitrine.map_stack import SQUARES, MapStack
+from vitrine.physics.resample import area_weights
 
 
 class Band(NamedTuple):
@@ -20,16 +21,6 @@ class Band(NamedTuple):
 
     first: NDArray[np.int64]
     weights: NDArray[np.float32]
-
-
-def area_weights(old: int, new: int) -> NDArray[np.float64]:
-    """(new, old) weights of old pixels in each new one, by the overlap of their lengths; rows sum to 1."""
-    edges = np.arange(new + 1) * (old / new)
-    before = np.arange(old)
-    overlap = np.minimum(edges[1:, None], before + 1) - np.maximum(edges[:-1, None], before)
-    found = np.maximum(overlap, 0)
-    result: NDArray[np.float64] = found / found.sum(axis=1, keepdims=True)
-    return result
 
 
 @lru_cache(maxsize=4096)
