@@ -135,6 +135,8 @@ def test_only_the_held_out_maps_are_judged(strain_run: Path, rows: list[dict[str
     frame = pd.read_parquet(strain_run / "predictions/by_trajectory.parquet")
     splits = pd.read_csv(strain_run / "models/resnet/splits.csv")
     assert len(frame) == _plain(rows, "by_trajectory", "resnet")["n"] < len(splits)
+    assert set(splits[splits.tested_in_fold == 0].id) == set(frame.id)
+    assert splits.tested_in_fold.isna().sum() == len(splits) - len(frame)
     assert frame.filter(like="resnet:").sum(axis=1).to_numpy() == pytest.approx(1.0)
     members = [
         frame.filter(regex=f"^{name}:").to_numpy() for name in ("resnet", "resnet_flat_l2", "resnet_flat")

@@ -201,18 +201,19 @@ def _normalisation(folder: Path) -> str | None:
 
 
 def _write_splits(path: Path, study: Study, samples: Samples) -> None:
-    """Which fold tested each sample, and which samples only decided when training stopped."""
+    """Which fold tested each sample (none is empty), and which only decided when training stopped."""
     split: Any = study.tracks[0].split
     folds = split.folds_of(samples.groups)
-    fold_of = np.zeros(len(samples), dtype=int)
+    fold_of: dict[int, int] = {}
     for number, fold in enumerate(folds):
-        fold_of[fold.test] = number
+        fold_of |= dict.fromkeys(fold.test.tolist(), number)
     stopping = set(folds[0].validation.tolist())
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "group", "tested_in_fold", "role_in_this_model"])
         for i, (name, group) in enumerate(zip(samples.ids, samples.groups, strict=True)):
-            writer.writerow([name, group, fold_of[i], "validation" if i in stopping else "train"])
+            role = "validation" if i in stopping else "train"
+            writer.writerow([name, group, fold_of.get(i, ""), role])
 
 
 def load_model(folder: Path) -> ModelFolder:
