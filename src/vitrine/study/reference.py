@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vitrine.arrays import load_arrays, save_arrays
 from vitrine.errors import DataError
-from vitrine.learn.protocol import SCALER, WEIGHTS, Embeds, ModelPart
+from vitrine.learn.protocol import SCALER, WEIGHTS, ModelPart
 from vitrine.samples import Examples, Float, Samples
 from vitrine.study.fitting import load_fitted
 from vitrine.tasks import Task
@@ -155,11 +155,6 @@ def write_features(
         others = features[groups != groups[number]]
         distances.append(float(np.sqrt(((others - features[number]) ** 2).sum(axis=1)).min(initial=np.inf)))
     save_arrays(folder / STORED, features=features, distances=np.sort(distances))
-
-
-def has_reference(fitted: object, samples: Samples) -> bool:
-    """Whether a model gives features, and its samples are strain maps."""
-    return isinstance(fitted, Embeds) and samples.kind == "maps"
 
 
 def reference_of(stored: Path, samples: Samples, companions: Sequence[Mapping[str, Any]]) -> Reference:
