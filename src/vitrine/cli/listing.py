@@ -27,7 +27,7 @@ def print_list() -> None:
         typer.echo(f"{stage}s")
         for kind in sorted(shelf.kinds(stage)):
             try:
-                summary = shelf.part_class(stage, kind).summary
+                summary = shelf.summary_of(stage, kind)
             except VitrineError as error:  # it names the package
                 typer.echo(_line(kind, str(error).splitlines()[0], None))
             else:

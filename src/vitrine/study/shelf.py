@@ -5,10 +5,12 @@ Those come through entry points, see :mod:`vitrine.study.outsiders`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -191,6 +193,38 @@ def part_class(stage: str, kind: str) -> type[Part]:
         raise StudyError(f"the {stage} {kind!r} of the package {package_of(stage, kind)} {trouble}")
     checked: type[Part] = found
     return checked
+
+
+_SUMMARY = re.compile(r'^    summary: ClassVar\[str\] = "([^"\\\\]+)"$', re.MULTILINE)
+_CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
+_ROOT = Path(__file__).parents[1]
+
+
+def summary_of(stage: str, kind: str) -> str:
+    """The line that a part says of itself.
+
+    Ours are read in their files: importing them all to list them costs more than the rest of the list.
+
+    Raises
+    ------
+    StudyError: there is none, or the package that brings it is broken.
+    """
+    module, _, name = STAGES[stage].get(kind, "").partition(":")
+    found = _summaries(module).get(name) if module else None
+    return part_class(stage, kind).summary if found is None else found
+
+
+@cache
+def _summaries(module: str) -> dict[str, str]:
+    """Name of each class of a module of ours -> its line, where it stands there as plain text."""
+    try:
+        text = _ROOT.joinpath(*module.split(".")[1:]).with_suffix(".py").read_text(encoding="utf-8")
+    except OSError:  # packed away
+        return {}
+    classes = list(_CLASS.finditer(text))
+    ends = [*(later.start() for later in classes[1:]), len(text)]
+    lines = {c[1]: _SUMMARY.search(text, c.end(), end) for c, end in zip(classes, ends, strict=True)}
+    return {name: line[1] for name, line in lines.items() if line is not None}
 
 
 def _trouble_of_class(stage: str, kind: str, found: Any) -> str | None:

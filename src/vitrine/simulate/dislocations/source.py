@@ -64,9 +64,7 @@ class DislocationDynamics(Crystal):
     movie: bool = Field(False, description="also write an animation of the first trajectory (.gif)")
 
     yields: ClassVar[str] = "maps"
-    summary: ClassVar[str] = (
-        "2-D discrete dislocation dynamics of a loaded crystal, strain maps of its reload"
-    )
+    summary: ClassVar[str] = "2-D discrete dislocation dynamics of a loaded crystal, maps of its reload"
     not_determining: ClassVar[frozenset[str]] = frozenset(
         {"width", "slip", "seed", "trajectories", "movie", "maps"}
     )
