@@ -222,6 +222,13 @@ def strain_map_rows() -> list[str]:
     return list(rows())
 
 
+def magpie_rows() -> list[str]:
+    """145 attributes of formulas."""
+    from magpie import rows
+
+    return list(rows())
+
+
 SECTIONS: dict[str, Callable[[], list[str]]] = {
     "d2min": d2min_rows,
     "neighbours": neighbour_rows,
@@ -239,6 +246,7 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "dislocation-trajectories": dislocation_trajectory_rows,
     "two-point": two_point_rows,
     "strain-maps": strain_map_rows,
+    "magpie": magpie_rows,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
 HEAD = """# Benchmarks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,6 +33,8 @@ from vitrine.measure.sample_class import SampleClass
 from vitrine.physics.extended_xyz import write_extxyz
 from vitrine.represent.bond_order import BondOrder
 from vitrine.represent.composition import ElementalFractions
+from vitrine.represent.joined import Joined
+from vitrine.represent.magpie import Magpie
 from vitrine.represent.map_geometry import MapGeometry
 from vitrine.represent.pair_correlation import PairCorrelation
 from vitrine.represent.particle_graph import ParticleGraph
@@ -40,6 +43,7 @@ from vitrine.represent.sample_attributes import SampleAttributes
 from vitrine.represent.strain_crops import StrainCrops
 from vitrine.represent.strain_scalars import StrainScalars
 from vitrine.represent.structural_metrics import StructuralMetrics
+from vitrine.represent.table_columns import TableColumns
 from vitrine.represent.two_point import TwoPoint
 from vitrine.represent.voronoi_graph import VoronoiGraph
 from vitrine.samples import Samples
@@ -63,6 +67,7 @@ from vitrine.testing import (
     SplitContract,
     TasksContract,
     flat_samples,
+    formula_samples,
 )
 from vitrine.testing.inputs import sheared_glass, some_of
 
@@ -301,6 +306,30 @@ class TestSecondDerivatives(RepresentationContract):
 
 class TestElementalFractions(RepresentationContract):
     part = ElementalFractions()
+    symmetries = ("order", "scale")
+
+
+class TestMagpie(RepresentationContract):
+    part = Magpie()
+    symmetries = ("order", "scale")
+
+
+class WithColumns:
+    """A table with two more columns."""
+
+    def samples(self) -> Samples:
+        samples = formula_samples()
+        items = samples.items.assign(density=np.arange(len(samples)) + 0.5, annealed=True)
+        return replace(samples, items=items)
+
+
+class TestTableColumns(WithColumns, RepresentationContract):
+    part = TableColumns(columns=("density", "annealed"))
+    symmetries = ("order", "scale")
+
+
+class TestJoined(WithColumns, RepresentationContract):
+    part = Joined(of=(ElementalFractions(), Magpie(), TableColumns(columns=("density",))))
     symmetries = ("order", "scale")
 
 

@@ -43,6 +43,9 @@ LABELS = {
 REPRESENTATIONS = {
     "voronoi-graph": "vitrine.represent.voronoi_graph:VoronoiGraph",
     "elemental-fractions": "vitrine.represent.composition:ElementalFractions",
+    "magpie": "vitrine.represent.magpie:Magpie",
+    "table-columns": "vitrine.represent.table_columns:TableColumns",
+    "joined": "vitrine.represent.joined:Joined",
     "particle-image": "vitrine.represent.particle_image:ParticleImage",
     "particle-graph": "vitrine.represent.particle_graph:ParticleGraph",
     "pair-correlation": "vitrine.represent.pair_correlation:PairCorrelation",
