@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from crystals import crystal_samples
 from vitrine.errors import StudyError
-from vitrine.evaluate.splits import GroupedFolds, HoldOut, RandomFolds
+from vitrine.evaluate.official_splits import GivenSplit, MatbenchFolds
+from vitrine.evaluate.splits import Fold, GroupedFolds, HoldOut, RandomFolds
 from vitrine.explain.bond_attention import BondAttention
 from vitrine.explain.feature_map import FeatureMap
 from vitrine.explain.filters import Filters
@@ -19,6 +21,7 @@ from vitrine.explain.grad_cam import GradCam
 from vitrine.explain.saliency import Saliency
 from vitrine.explain.stress_curves import CurveNeighbours
 from vitrine.learn.baselines import Chance, GradientBoosting, Logistic, Mean, RandomForest, Ridge
+from vitrine.learn.composition import BranchedResidual, ElementAttention, ElemNet, IRNet, SupportVectors
 from vitrine.learn.ensemble import Ensemble
 from vitrine.learn.maps import Residual
 from vitrine.learn.neural import Equivariant, GraphAttention, Perceptron
@@ -31,6 +34,7 @@ from vitrine.measure.first_event import FirstEvent
 from vitrine.measure.prior_strain import LogPriorStrain, PriorStrain
 from vitrine.measure.sample_class import SampleClass
 from vitrine.physics.extended_xyz import write_extxyz
+from vitrine.represent.asph import AtomSpecificHomology
 from vitrine.represent.bond_order import BondOrder
 from vitrine.represent.composition import ElementalFractions
 from vitrine.represent.joined import Joined
@@ -46,7 +50,7 @@ from vitrine.represent.structural_metrics import StructuralMetrics
 from vitrine.represent.table_columns import TableColumns
 from vitrine.represent.two_point import TwoPoint
 from vitrine.represent.voronoi_graph import VoronoiGraph
-from vitrine.samples import Samples
+from vitrine.samples import Examples, Samples
 from vitrine.simulate.configurations import Configurations
 from vitrine.simulate.dislocations.source import DislocationDynamics
 from vitrine.simulate.emt_alloys import EmtAlloys
@@ -69,7 +73,7 @@ from vitrine.testing import (
     flat_samples,
     formula_samples,
 )
-from vitrine.testing.inputs import sheared_glass, some_of
+from vitrine.testing.inputs import in_classes, sheared_glass, some_of, vector_examples
 
 # ---------------------------------------------------------------- sources
 
@@ -333,6 +337,16 @@ class TestJoined(WithColumns, RepresentationContract):
     symmetries = ("order", "scale")
 
 
+class TestAtomSpecificHomology(RepresentationContract):
+    """What crystals may undergo, see tests/test_asph.py."""
+
+    part = AtomSpecificHomology(cutoff=4.5)
+    symmetries = ("order", "scale")
+
+    def samples(self) -> Samples:
+        return crystal_samples()
+
+
 class TestParticleImage(Flat, RepresentationContract):
     """Moving by whole pixels rolls the image, see tests/test_particle_image.py."""
 
@@ -411,6 +425,46 @@ class TestGroupedFolds(SplitContract):
     grouped = True
 
 
+class TestMatbenchFolds(SplitContract):
+    part = MatbenchFolds()
+    grouped = False
+
+    def groups(self, sizes: list[int]) -> tuple[str, ...]:
+        """Ten samples more, but for the one that is too few."""
+        return super().groups(sizes if len(sizes) == 1 else [*sizes, *[1] * 10])
+
+    def test_the_same_settings_split_the_same_way(self) -> None:
+        """Which samples test is fixed; the seed says which validate."""
+        groups = self.groups([3] * 12)
+        parts = [MatbenchFolds(seed=seed).folds_of(groups) for seed in (0, 0, 1)]
+        for fold, again, other in zip(*parts, strict=True):
+            assert np.array_equal(fold.test, other.test)
+            assert np.array_equal(fold.validation, again.validation)
+            assert not np.array_equal(fold.validation, other.validation)
+
+
+class Given(GivenSplit):
+    """The column of a table whose every third group tests."""
+
+    def folds_of(self, groups: Sequence[str], given: Any = None) -> list[Fold]:
+        """As with such a column."""
+        number = {name: n for n, name in enumerate(sorted(set(groups)))}
+        return super().folds_of(groups, np.array([2.0 * (number[name] % 3 == 0) for name in groups]))
+
+
+class TestGivenSplit(SplitContract):
+    part = Given()
+    grouped = True
+    tests_all = False
+
+    def test_the_same_settings_split_the_same_way(self) -> None:
+        """Which samples test is given; the seed says which validate."""
+        groups = self.groups([3] * 12)
+        (fold,), (again,), (other,) = (Given(seed=seed).folds_of(groups) for seed in (0, 0, 1))
+        assert np.array_equal(fold.validation, again.validation)
+        assert not np.array_equal(fold.validation, other.validation)
+
+
 class TestRandomFolds(SplitContract):
     part = RandomFolds(folds=3)
     grouped = False
@@ -464,17 +518,17 @@ class TestFeatureSum(ModelContract):
 
 class TestGraphAttention(ModelContract):
     part = GraphAttention(layers=1, width=8, heads=2, epochs=15, batch=2, learning_rate=0.03)
-    dimensionless = ("learning_rate", "weight_decay", "focal_gamma")
+    dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "lowest_rate")
 
 
 class TestEquivariant(ModelContract):
     part = Equivariant(layers=1, width=8, epochs=15, batch=2, learning_rate=0.02)
-    dimensionless = ("learning_rate", "weight_decay", "focal_gamma")
+    dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "lowest_rate")
 
 
 class TestResidual(ModelContract):
     part = Residual(modules=1, blocks=2, views=6, epochs=30, batch=12, learning_rate=0.003)
-    dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "l2")
+    dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "lowest_rate", "l2")
 
 
 class TestPcaForest(ModelContract):
@@ -518,24 +572,67 @@ class TestCurveNeighbours(OfMaps, ExplanationContract):
     part = CurveNeighbours(model="resnet", neighbours=(1, 3))
 
 
+NETWORK = ("learning_rate", "weight_decay", "focal_gamma", "lowest_rate")
+ON_VECTORS: dict[str, Any] = {"epochs": 6, "batch": 1, "learning_rate": 1e-3}
+
+
+class TestBranchedResidual(ModelContract):
+    part = BranchedResidual(standardise=True, branches="1-1-1-1", **ON_VECTORS)
+    dimensionless = NETWORK
+
+
+class TestElemNet(ModelContract):
+    part = ElemNet(standardise=True, **{**ON_VECTORS, "epochs": 30})
+    dimensionless = NETWORK
+
+
+class TestIRNet(ModelContract):
+    part = IRNet(standardise=True, **ON_VECTORS)
+    dimensionless = NETWORK
+
+
+class TestElementAttention(ModelContract):
+    part = ElementAttention(
+        width=16, heads=2, blocks=1, trunk=(16, 8), epochs=40, batch=1, learning_rate=5e-3
+    )
+    dimensionless = NETWORK
+
+    def examples(self, target: str) -> Examples:
+        """Fractions of four elements, and what can be told from them."""
+        if target == "classes":
+            return in_classes(self.examples("value"))
+        found = vector_examples(binary=target == "binary")
+        fractions = np.exp(found.features)
+        fractions /= fractions.sum(axis=1, keepdims=True)
+        told = 2 * fractions[:, 0] + fractions[:, 1]
+        return replace(
+            found, features=fractions, target=(told > 1).astype(np.float32) if target == "binary" else told
+        )
+
+
+class TestSupportVectors(ModelContract):
+    part = SupportVectors(rows=200)
+    dimensionless = ("penalty",)
+
+
 class TestPerceptron(ModelContract):
     part = Perceptron(widths=(32, 16), epochs=30, batch=4, learning_rate=0.01, patience=30)
-    dimensionless = ("learning_rate", "weight_decay", "focal_gamma")
+    dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "lowest_rate")
 
 
 class TestMessagePassing(ModelContract):
     part = MessagePassing(hidden=12, depth=2, heads=2, epochs=25, batch=8, learning_rate=0.01)
-    dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "dropout")
+    dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "lowest_rate", "dropout")
 
 
 class TestPaperCNN(ModelContract):
     part = PaperCNN(epochs=10, batch=8, learning_rate=2e-3, dropout=0.1)
-    dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "dropout")
+    dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "lowest_rate", "dropout")
 
 
 class TestPooledCNN(ModelContract):
     part = PooledCNN(widths=(8, 16), epochs=12, batch=8, learning_rate=0.01, augment="flips-and-shifts")
-    dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "dropout")
+    dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "lowest_rate", "dropout")
 
 
 # ---------------------------------------------------------------- none is missing

@@ -167,6 +167,10 @@ def run(
         typer.Option("--slurm", metavar="SITE.yaml", help="do the work in jobs of a batch system"),
     ] = None,
     skip_bad: SkipBad = False,
+    tracks: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--tracks", metavar="A,B", help="names of the tracks to run [default: all]"),
+    ] = None,
     store: Store = None,
     stall: Stall = None,
     memory: Memory = None,
@@ -177,7 +181,9 @@ def run(
     from vitrine import face
     from vitrine.study.spec import load_study
 
-    checked = load_study(study, scale, [*(sets or []), *(["source.skip_bad=true"] if skip_bad else [])])
+    overrides = [*(sets or []), *(["source.skip_bad=true"] if skip_bad else [])]
+    wanted = [name.strip() for name in (tracks or "").split(",") if name.strip()]
+    checked = load_study(study, scale, overrides, wanted)
     folder = out or Path("runs") / f"{checked.study}-{checked.scale}"
     count = workers if workers is not None else (0 if checked.scale == "smoke" else 2)
     console = Console(file=sys.stdout)

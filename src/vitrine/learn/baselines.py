@@ -22,6 +22,8 @@ CONSTANT = "constant.json"
 ANYTHING = frozenset({"vectors", "graphs", "whole-graphs", "images", "maps"})
 ANY_TARGET = frozenset({"binary", "value", "classes"})
 _TRUSTED = {
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 }
@@ -112,11 +114,13 @@ class Ridge(ModelPart):
     alphas: tuple[float, ...] = Field(
         (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0), min_length=1, description="penalties to choose from"
     )
-    targets: ClassVar[frozenset[str]] = frozenset({"value"})
-    summary: ClassVar[str] = "linear least squares with an L2 penalty"
+    targets: ClassVar[frozenset[str]] = ANY_TARGET
+    summary: ClassVar[str] = "linear least squares with an L2 penalty; for classes logistic regression"
 
     def build(self, target: str, seed: int) -> SklearnModel:
         """The model, on standardised features."""
+        if target != "value":
+            return Logistic().build(target, seed)
         from sklearn.linear_model import RidgeCV
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
@@ -200,17 +204,22 @@ class GradientBoosting(ModelPart):
 class SklearnModel:
     """A scikit-learn estimator on the rows of the examples."""
 
-    def __init__(self, estimator: Any, target: str) -> None:
+    def __init__(self, estimator: Any, target: str, rows: int | None = None, seed: int = 0) -> None:
         self._estimator, self._target = estimator, target
+        self._rows, self._seed = rows, seed
 
     def fit(self, train: Examples, validation: Examples | None, progress: Progress) -> Self:
-        """Fit on the training rows; what validates is left alone."""
+        """Fit on the training rows, or on a random part of them; what validates is left alone."""
         from threadpoolctl import threadpool_limits
 
         assert train.target is not None
         target = train.target.astype(np.float64 if self._target == "value" else np.int64)
+        features = train.features
+        if self._rows is not None and len(target) > self._rows:
+            part = np.random.default_rng(self._seed).permutation(len(target))[: self._rows]
+            features, target = features[part], target[part]
         with threadpool_limits(1):
-            self._estimator.fit(train.features, target)
+            self._estimator.fit(features, target)
         return self
 
     def predict(self, examples: Examples) -> NDArray[np.float64]:
@@ -259,6 +268,24 @@ class SklearnModel:
         return self
 
     def describe(self) -> dict[str, Any]:
-        """The estimator's name."""
+        """The estimator's name and how many numbers it has learned."""
         last = self._estimator[-1] if hasattr(self._estimator, "steps") else self._estimator
-        return {"estimator": type(last).__name__}
+        found = _parameters(getattr(last, "regressor_", last))
+        return {"estimator": type(last).__name__} | ({} if found is None else {"parameters": found})
+
+
+def _parameters(estimator: Any) -> int | None:
+    """Learned numbers: coefficients; a threshold or value for each node of trees; support vectors.
+
+    None of an estimator that is of none of these kinds.
+    """
+    if hasattr(estimator, "estimators_"):
+        return int(sum(tree.tree_.node_count for tree in np.ravel(estimator.estimators_)))
+    if hasattr(estimator, "_predictors"):
+        return int(sum(len(tree.nodes) for trees in estimator._predictors for tree in trees))
+    if hasattr(estimator, "support_vectors_"):
+        kernels = estimator.support_vectors_.size + estimator.dual_coef_.size
+        return int(kernels + np.size(estimator.intercept_))
+    if hasattr(estimator, "coef_"):
+        return int(np.size(estimator.coef_) + np.size(estimator.intercept_))
+    return None

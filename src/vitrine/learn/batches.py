@@ -109,6 +109,7 @@ class Batches(Dataset[Batch]):
         self._reverse = None if examples.nodes is None else reverse_edges(examples)
         self._random = None if seed is None else np.random.default_rng(seed)
         self._order = np.arange(len(examples))
+        self._rows = _whole_rows(examples)
         self._weights: np.ndarray | None = None
 
     @property
@@ -161,6 +162,10 @@ class Batches(Dataset[Batch]):
         weights = None
         if self._weights is not None:
             weights = torch.from_numpy(self._weights[self._examples.rows_of(samples)])
+        if self._rows is not None:
+            chosen = torch.from_numpy(samples)
+            features, target = (array.index_select(0, chosen) for array in self._rows)
+            return Batch(features, _NO_EDGES, target, weights=weights, share=share)
         examples = self._examples.select(samples)
         if self._ways is not None and examples.images is not None:
             shown = [
@@ -173,6 +178,18 @@ class Batches(Dataset[Batch]):
             parts = [self._reverse[bounds[s] : bounds[s + 1]] for s in samples]
             reverse = np.concatenate(parts)
         return as_batch(examples, reverse)._replace(weights=weights, share=share)
+
+
+_NO_EDGES = torch.zeros((2, 0), dtype=torch.int64)
+
+
+def _whole_rows(examples: Examples) -> tuple[Tensor, Tensor] | None:
+    """Features and targets of examples that are one row each and nothing else: batches are taken from them
+    at once."""
+    beside = (examples.edges, examples.edge_vectors, examples.nodes, examples.images, examples.maps)
+    if examples.target is None or not examples.whole or any(part is not None for part in beside):
+        return None
+    return torch.from_numpy(examples.features), torch.from_numpy(examples.target)
 
 
 def seen(image: NDArray[Any], way: int, down: int = 0, right: int = 0) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -33,10 +34,18 @@ class NetworkPart(ModelPart):
     learning_rate: float = Field(3e-3, gt=0, description="of Adam")
     weight_decay: float = Field(0.0, ge=0, description="decoupled L2 penalty")
     batch: int = Field(8, ge=1, description="samples (graphs or rows) in a step")
-    schedule: Literal["constant", "warm-up"] = Field(
+    schedule: Literal["constant", "warm-up", "plateau"] = Field(
         "constant",
         description="of the learning rate: warm-up goes from a tenth of it to all of it within the first "
-        "tenth of the epochs, then back to a tenth by the last",
+        "tenth of the epochs, then back to a tenth by the last; plateau takes a tenth of it whenever the "
+        "validation loss has not become better for some epochs",
+    )
+    plateau: int = Field(45, ge=1, description="epochs without a better validation loss before a tenth")
+    lowest_rate: float = Field(1e-8, ge=0, description="learning rate below which plateau does not go")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="of products in training; weights, sums over a batch and all predictions are float32. "
+        "bfloat16 is faster on processors that have it (AVX512-BF16, AMX, GPUs), slower on others",
     )
     devices: int | None = Field(
         None, ge=1, description="GPUs (processes, where there are none) that share each batch"
@@ -77,21 +86,37 @@ class NetworkPart(ModelPart):
         raise NotImplementedError
 
     def recipe(self) -> dict[str, Any]:
-        """As of every part; a constant learning rate, as there was before schedules, is not named."""
+        """As of every part; what is as it was before there was a choice is not named."""
         found = super().recipe()
-        if self.schedule == "constant":
-            del found["settings"]["schedule"]
+        for name in ("schedule", "plateau", "lowest_rate", "precision"):
+            if getattr(self, name) == NetworkPart.model_fields[name].default:
+                del found["settings"][name]
         return found
 
-    def rate_of(self, epoch: int) -> float:
-        """Learning rate of an epoch, the first being 0."""
+    def rate_of(self, epoch: int, losses: Sequence[float] = ()) -> float:
+        """Learning rate of an epoch, the first being 0.
+
+        losses: that decide when to stop, of the epochs before; a plateau is seen in them.
+        """
         if self.schedule == "constant":
             return self.learning_rate
+        if self.schedule == "plateau":
+            return max(self.learning_rate * 0.1 ** self._reductions(losses), self.lowest_rate)
         top = max(1, self.epochs // 10)
         if epoch <= top:
             return self.learning_rate * (0.1 + 0.9 * epoch / top)
         past = (epoch - top) / max(self.epochs - 1 - top, 1)
         return float(self.learning_rate * 0.1 ** min(past, 1.0))
+
+    def _reductions(self, losses: Sequence[float]) -> int:
+        """How often the learning rate has been reduced: the count begins anew at each reduction."""
+        best, since, found = float("inf"), 0, 0
+        for loss in losses:
+            since = 0 if loss < best else since + 1
+            best = min(best, loss)
+            if since >= self.plateau:
+                found, since = found + 1, 0
+        return found
 
     def inputs_of(self, examples: Examples) -> dict[str, int]:
         """Arguments of :meth:`network` that fit these examples.

@@ -127,7 +127,8 @@ class NetworkModel:
 
         assert train.target is not None
         torch.manual_seed(self._seed)
-        self._features = Scaler.of(train.features)
+        standardise = getattr(self._part, "standardise", True)
+        self._features = Scaler.of(train.features) if standardise else Scaler.none(train.features.shape[1])
         if self._target == "value":
             self._values = Scaler.of(train.target[:, None])
         self._inputs = self._part.inputs_of(train)
@@ -165,13 +166,16 @@ class NetworkModel:
         return replace(examples, features=self._features(examples.features), target=target)
 
     def predict(self, examples: Examples) -> NDArray[np.float64]:
-        """Probability of class 1, or the value in the target's unit."""
+        """Probability of class 1 or of each class, or the value in the target's unit."""
         from vitrine.learn.prediction import apply_network
 
         assert self._network is not None
         raw = apply_network(self._network, self._scaled(examples))
         if self._values is not None:
             return self._values.inverse(raw[:, None])[:, 0]
+        if self._target == "classes":
+            odds = np.exp(raw - raw.max(axis=1, keepdims=True))
+            return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float64)
         return np.asarray(1.0 / (1.0 + np.exp(-np.clip(raw, -60, 60))), dtype=np.float64)
 
     def save(self, folder: Path) -> None:

@@ -38,11 +38,11 @@ def forward(network: nn.Module, batch: Batch) -> Tensor:
 
 
 def apply_network(network: nn.Module, examples: Examples) -> NDArray[np.float64]:
-    """Raw outputs of the network, (n_rows,) float64."""
+    """Raw outputs of the network, (n_rows,) float64, or (n_rows, n_outputs)."""
     network.eval()
     with one_thread(), torch.inference_mode():
         parts = [forward(network, batch).double().numpy() for batch in _in_parts(examples)]
-    return np.concatenate([np.zeros(0), *parts])
+    return np.concatenate(parts) if parts else np.zeros(0)
 
 
 def attention_of(network: nn.Module, examples: Examples) -> NDArray[np.float64]:

@@ -106,6 +106,14 @@ class ModelPart(Part):
     gpu: ClassVar[bool] = False
     """Whether a fit is faster on a GPU: it then goes to a worker that has one."""
 
+    def trials(self, number: int) -> list[Self]:
+        """Settings to choose from, at most so many: its own, then with one changed by ``grids["trials"]``."""
+        found = [self]
+        for name, values in self.grids.get("trials", {}).items():
+            others = (value for value in values if value != getattr(self, name))
+            found += [self.model_copy(update={name: value}) for value in others]
+        return found[:number]
+
     def build(self, target: str, seed: int) -> Model:
         """An unfitted model for this kind of target (``binary``, ``value`` or ``classes``)."""
         raise NotImplementedError
@@ -124,8 +132,15 @@ class Scaler:
         spread = wide.std(axis=0)
         return cls(wide.mean(axis=0), np.where(spread > 1e-12, spread, 1.0))
 
+    @classmethod
+    def none(cls, n_features: int) -> Self:
+        """Scaler that leaves features as they are."""
+        return cls(np.zeros(n_features), np.ones(n_features))
+
     def __call__(self, features: NDArray[Any]) -> NDArray[np.float32]:
         """Scaled float32 features."""
+        if not self.mean.any() and (self.spread == 1.0).all():
+            return np.asarray(features, dtype=np.float32)
         scaled: NDArray[np.float32] = ((features - self.mean) / self.spread).astype(np.float32)
         return scaled
 

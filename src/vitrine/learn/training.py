@@ -101,8 +101,11 @@ class Fit(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Lightning's hook: the learning rate of this epoch, from nothing but its number."""
         if self._part.schedule != "constant":
+            deciding = [
+                train if validation != validation else validation for train, validation in self.losses
+            ]
             for group in self.optimizers(use_pl_optimizer=False).param_groups:  # type: ignore[union-attr]
-                group["lr"] = self._part.rate_of(len(self.losses))
+                group["lr"] = self._part.rate_of(len(self.losses), deciding)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Lightning's hook."""
@@ -113,9 +116,13 @@ class Fit(lightning.LightningModule):
         return self._step(batch, "validation")
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam with decoupled weight decay."""
+        """Adam with decoupled weight decay, in one pass over the weights: on a CPU half of the time of a
+        step on a small batch is Adam's."""
         return torch.optim.AdamW(
-            self.network.parameters(), lr=self._part.learning_rate, weight_decay=self._part.weight_decay
+            self.network.parameters(),
+            lr=self._part.learning_rate,
+            weight_decay=self._part.weight_decay,
+            fused=True,
         )
 
     def close_epoch(self) -> float:
@@ -311,7 +318,7 @@ def train_as(
         keep.resume(state, fit)
     keep_memory()
     with one_thread(), _quiet():
-        trainer = _trainer(part.epochs - len(fit.losses), keep, rank)
+        trainer = _trainer(part.epochs - len(fit.losses), keep, rank, part.precision)
         if state is None or not state.over:
             trainer.fit(fit, loader(batches), hold)
     if not keep.weights:
@@ -335,9 +342,10 @@ def _some_of(train: Examples) -> Examples:
     return train.select(chosen)
 
 
-def _trainer(epochs: int, keep: BestWeights, rank: Rank) -> lightning.Trainer:
+def _trainer(epochs: int, keep: BestWeights, rank: Rank, precision: str) -> lightning.Trainer:
     return lightning.Trainer(
         max_epochs=epochs,
+        precision="bf16-mixed" if precision == "bfloat16" else "32-true",
         accelerator=rank.accelerator,
         devices=rank.count,
         strategy=rank.strategy(),

@@ -21,6 +21,7 @@ from vitrine.parts import Part
 from vitrine.samples import Examples, Samples
 from vitrine.study import shelf
 from vitrine.study.card import model_card
+from vitrine.study.data import folds_of
 from vitrine.study.fitting import FACTS, SCORES, UNFINISHED, load_fitted
 from vitrine.study.model_format import (
     CARD,
@@ -144,7 +145,7 @@ def write_model_folder(
     (temporary / "metrics.json").write_text(json.dumps({"rows": rows}, indent=1), encoding="utf-8")
     lines = [f"{package}=={number}" for package, number in versions().items() if package != "python"]
     (temporary / "environment.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    _write_splits(temporary / "splits.csv", study, samples)
+    _write_splits(temporary / "splits.csv", study, samples, examples)
     (temporary / CARD).write_text(model_card(study, name, samples, examples, result), encoding="utf-8")
     # as it will be read, so that its own checksum holds
     recipe = read_yaml(write_yaml(_recipe(study, name, temporary, samples, examples)))
@@ -200,10 +201,9 @@ def _normalisation(folder: Path) -> str | None:
     return f"{estimators[0].name} (a step of the estimator, if it has one)" if estimators else None
 
 
-def _write_splits(path: Path, study: Study, samples: Samples) -> None:
+def _write_splits(path: Path, study: Study, samples: Samples, examples: Examples) -> None:
     """Which fold tested each sample (none is empty), and which only decided when training stopped."""
-    split: Any = study.tracks[0].split
-    folds = split.folds_of(samples.groups)
+    folds = folds_of(study.tracks[0].split, samples, examples)
     fold_of: dict[int, int] = {}
     for number, fold in enumerate(folds):
         fold_of |= dict.fromkeys(fold.test.tolist(), number)

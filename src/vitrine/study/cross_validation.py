@@ -46,6 +46,11 @@ class OutOfFold:
     kept: dict[str, tuple[Path, Fold]] = field(default_factory=dict)
     """model -> store entry of its fit on the first fold, and that fold; of those that are looked into"""
     tested: NDArray[np.int64] | None = None
+    held: dict[str, dict[tuple[int, int], NDArray[np.float64]]] = field(default_factory=dict)
+    """model -> (repeat, number of the fold) -> scores of the rows that validated"""
+    folds: list[Fold] = field(default_factory=list)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """model -> means of the facts of its fits"""
 
     def of(self, data: Data) -> Data:
         """The samples that the scores are of."""
@@ -130,21 +135,20 @@ def plan_track(
     examples: by model. models: names; all of the track, and the null, by default. prefix: of the labels
         of the tasks. repeats: seeds of each model, by default as many as the study says.
     """
-    split: Any = track.split
     plan: list[Fit] = []
-    for number, fold in enumerate(split.folds_of(data.samples.groups)):
+    for number, fold in enumerate(within(study, data.folds(track.split))):
         for name in study.fitted_of(track) if models is None else models:
             model = study.models[name]
             seen = examples[name]
             for repeat in range(repeats_of(study, name) if repeats is None else repeats):
                 label = f"{prefix}{track.title}/{name}/{number}" + (f"/{repeat}" if repeat else "")
                 keep = repeat == 0 and number == 0 and kept_for_explanation(study, track, name)
-                task = _task(label, model, seen, fold, model_seed(study, number, repeat), keep=keep)
+                task = _task(study, label, model, seen, fold, model_seed(study, number, repeat), keep=keep)
                 plan.append(Fit(track.title, name, repeat, fold, task))
             if models is None and name == study.evaluation.shuffled_labels:
                 label = f"{track.title}/{SHUFFLED}/{number}"
                 shuffle = study.seeds.shuffle + 2 * number
-                task = _task(label, model, seen, fold, model_seed(study, number), shuffle)
+                task = _task(study, label, model, seen, fold, model_seed(study, number), shuffle)
                 plan.append(Fit(track.title, SHUFFLED, 0, fold, task))
     return plan
 
@@ -157,13 +161,28 @@ def kept_for_explanation(study: Study, track: Track, model: str) -> bool:
     )
 
 
-def plan_fold(study: Study, track: Track, model: str, seen: Task, number: int, fold: Fold, label: str) -> Fit:
-    """One fit on a fold of one's own; ``number`` gives its seed."""
-    task = _task(label, study.models[model], seen, fold, model_seed(study, number))
-    return Fit(track.title, model, 0, fold, task)
+def plan_fold(
+    study: Study, track: Track, model: str, seen: Task, number: int, fold: Fold, label: str, repeat: int = 0
+) -> Fit:
+    """One fit on a fold of one's own; ``number`` and ``repeat`` give its seed."""
+    task = _task(study, label, study.models[model], seen, fold, model_seed(study, number, repeat))
+    return Fit(track.title, model, repeat, fold, task)
+
+
+def within(study: Study, folds: Sequence[Fold]) -> list[Fold]:
+    """The folds with no more training samples than the study's budget; the rest of them is left out."""
+    most = study.budget.rows
+    found = []
+    for number, fold in enumerate(folds):
+        if most is not None and len(fold.train) > most:
+            drawn = np.random.default_rng([study.seeds.model, number]).permutation(fold.train)[:most]
+            fold = replace(fold, train=np.sort(drawn))
+        found.append(fold)
+    return found
 
 
 def _task(
+    study: Study,
     label: str,
     model: ModelPart,
     seen: Task,
@@ -172,8 +191,9 @@ def _task(
     shuffle_seed: int | None = None,
     keep: bool = False,
 ) -> Task:
-    sets = {"train": fold.train, "validation": fold.validation, "test": fold.test}
-    return fit_task(label, model, seen, seed=seed, shuffle_seed=shuffle_seed, keep=keep, **sets)
+    more: dict[str, Any] = {"shuffle_seed": shuffle_seed, "keep": keep, "trials": study.budget.trials}
+    more |= {"train": fold.train, "validation": fold.validation, "test": fold.test}
+    return fit_task(label, model, seen, seed=seed, **more)
 
 
 def collect(
@@ -187,7 +207,7 @@ def collect(
     """
     outcomes = must([*campaign.compute([fit.task for fit in plan])])
     found = {fit.track: OutOfFold() for fit in plan}
-    facts: dict[str, list[dict[str, Any]]] = {}
+    facts: dict[tuple[str, str], list[dict[str, Any]]] = {}
     repeats = {(fit.track, fit.model): 1 + fit.repeat for fit in sorted(plan, key=lambda fit: fit.repeat)}
     metric = study.evaluation.validation_threshold
     for fit, outcome in zip(plan, outcomes, strict=True):
@@ -199,7 +219,11 @@ def collect(
         columns.scores.setdefault(fit.model, np.full(shape, np.nan))[fit.repeat, rows] = score
         if fit.task.arguments["keep"]:
             columns.kept[fit.model] = (outcome.folder, fit.fold)
-        facts.setdefault(fit.model, []).append(read_facts(outcome.folder))
+        facts.setdefault((fit.track, fit.model), []).append(read_facts(outcome.folder))
+        if not any(fold is fit.fold for fold in columns.folds):
+            columns.folds.append(fit.fold)
+        number = next(n for n, fold in enumerate(columns.folds) if fold is fit.fold)
+        columns.held.setdefault(fit.model, {})[fit.repeat, number] = read_scores(outcome.folder, "validation")
         if metric is not None and examples.target_kind == "binary":
             assert examples.target is not None
             held = examples.target[examples.rows_of(fit.fold.validation)]
@@ -219,7 +243,10 @@ def collect(
         columns.called = {
             name: column[0] if len(column) == 1 else column for name, column in columns.called.items()
         }
-    return found, {name: _mean_facts(several) for name, several in facts.items()}
+    for (track, model), several in facts.items():
+        found[track].facts[model] = _mean_facts(several)
+    models = dict.fromkeys(model for _, model in facts)
+    return found, {m: _mean_facts([f for (_, n), fs in facts.items() if n == m for f in fs]) for m in models}
 
 
 def _leave_untested_out(columns: OutOfFold, examples: Examples) -> None:
@@ -240,9 +267,21 @@ def _add_ensembles(study: Study, title: str, columns: OutOfFold) -> None:
     for name in study.models_of(track):
         members = getattr(study.models[name], "of", ())
         if members and set(members) <= set(columns.scores):
-            columns.scores[name] = np.mean([columns.scores[member] for member in members], axis=0)
+            columns.scores[name] = np.mean(np.broadcast_arrays(*(columns.scores[m] for m in members)), axis=0)
+            columns.held[name] = _mean_held([columns.held[member] for member in members])
     order = {name: place for place, name in enumerate(study.models)}
     columns.scores = dict(sorted(columns.scores.items(), key=lambda item: order.get(item[0], len(order))))
+
+
+def _mean_held(
+    members: Sequence[dict[tuple[int, int], NDArray[np.float64]]],
+) -> dict[tuple[int, int], NDArray[np.float64]]:
+    """Mean scores of what validated; a member with one seed counts with each of the others'."""
+    keys = max(members, key=len)
+    return {
+        (repeat, fold): np.mean([held.get((repeat, fold), held[0, fold]) for held in members], axis=0)
+        for repeat, fold in keys
+    }
 
 
 def _mean_facts(found: list[dict[str, Any]]) -> dict[str, Any]:

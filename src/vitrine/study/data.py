@@ -10,6 +10,7 @@ import numpy as np
 
 from vitrine.campaign.campaign import Campaign
 from vitrine.errors import DataError, StudyError
+from vitrine.evaluate.splits import Fold
 from vitrine.samples import Examples, Int, Samples
 from vitrine.study.log import Log
 from vitrine.tasks import Task
@@ -37,10 +38,33 @@ class Data:
         seen = {name: examples.select(samples) for name, examples in self.seen.items()}
         return Data(self.samples.select(list(samples)), seen)
 
+    def folds(self, split: Any) -> list[Fold]:
+        """The folds of a split; see :func:`folds_of`."""
+        return folds_of(split, self.samples, self.truth)
+
     @property
     def truth(self) -> Examples:
         """Examples for what does not depend on the representation: targets, groups, severity."""
         return next(iter(self.seen.values()))
+
+
+def folds_of(split: Any, samples: Samples, truth: Examples) -> list[Fold]:
+    """The folds of a split, which is told what it needs to know of the samples.
+
+    truth: examples with targets.
+
+    Raises
+    ------
+    StudyError: too few samples or groups, or the samples do not say what the split needs.
+    """
+    needs: frozenset[str] = getattr(split, "needs", frozenset())
+    more: dict[str, Any] = {}
+    if "given" in needs:
+        more["given"] = samples.attributes.get("split")
+    if "classes" in needs and truth.target_kind != "value" and truth.target is not None:
+        more["classes"] = truth.target[truth.starts[:-1]].astype(np.int64)
+    found: list[Fold] = split.folds_of(samples.groups, **more)
+    return found
 
 
 def source_tasks(source: Any) -> list[Task]:

@@ -33,6 +33,10 @@ class Curved:
     truth: Examples
     found: dict[int, OutOfFold] = field(default_factory=dict)
 
+    def truth_of(self, found: OutOfFold) -> Examples:
+        """The examples that these scores are of."""
+        return self.truth if found.tested is None else self.truth.select(found.tested)
+
 
 def run_data_curve(study: Study, data: dict[str, Data], campaign: Campaign, log: Log) -> list[Curved]:
     """Retrain on so many of the training groups of each fold; the test samples stay those of the fold.
@@ -68,13 +72,15 @@ def _plan(study: Study, track: Track, data: Data, examples: dict[str, Any], coun
     settings, split = study.data_curve, track.split
     assert settings is not None
     plan: list[Fit] = []
-    for number, fold in enumerate(split.folds_of(data.samples.groups)):  # type: ignore[attr-defined]
+    for number, fold in enumerate(data.folds(split)):
         smaller = _fewer(data.truth, fold, count, [settings.seed, number, count])
         if smaller is None:
             return []
         for name in settings.models:
-            label = f"data curve {count}/{track.title}/{name}/{number}"
-            plan.append(plan_fold(study, track, name, examples[name], number, smaller, label))
+            for repeat in range(settings.repeats if study.models[name].seeded else 1):
+                label = f"data curve {count}/{track.title}/{name}/{number}" + (f"/{repeat}" if repeat else "")
+                fit = plan_fold(study, track, name, examples[name], number, smaller, label, repeat)
+                plan.append(fit)
     return plan
 
 
@@ -123,7 +129,7 @@ def data_curve_rows(study: Study, curved: list[Curved]) -> list[Row]:
         row
         for own in curved
         for count, found in own.found.items()
-        for row in score_rows(study, own.track, own.truth, found.scores, None, {WHERE: count})
+        for row in score_rows(study, own.track, own.truth_of(found), found.scores, None, {WHERE: count})
     ]
 
 
@@ -140,7 +146,8 @@ def data_curve_figures(
         whole = {r.model: r for r in here if set(r.where) <= {"seeds"}}
         curves = []
         for model in settings.models:
-            points = {r.where[WHERE]: r for r in here if r.model == model and set(r.where) == {WHERE}}
+            own_rows = [r for r in here if r.model == model and set(r.where) - {"seeds"} == {WHERE}]
+            points = {r.where[WHERE]: r for r in own_rows}
             points |= {everything: whole[model]} if model in whole else {}
             curves.append(_curve(model, dict(sorted(points.items()))))
         curves = [curve for curve in curves if curve.x]
@@ -168,8 +175,7 @@ def data_curve_figures(
 
 
 def _groups_in_training(study: Study, track: str, data: Data) -> int:
-    split: Any = next(t.split for t in study.tracks if t.title == track)
-    fold = split.folds_of(data.samples.groups)[0]
+    fold = data.folds(next(t.split for t in study.tracks if t.title == track))[0]
     return len({data.samples.groups[i] for i in (*fold.train, *fold.validation)})
 
 

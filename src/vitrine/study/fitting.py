@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,22 +54,21 @@ def fit_fold(
     test: NDArray[np.int64],
     shuffle_seed: int | None,
     keep: bool = True,
+    trials: int = 1,
 ) -> None:
     """Fit on ``train``, stop by ``validation``, score ``test`` (sample indices).
 
     Writes ``scores.npz`` (scores of the rows of ``test`` and ``validation``), ``facts.json`` and, with
     ``keep``, the model's own files: the weights of a large network take 300 MB. With
-    ``shuffle_seed`` the targets of training and validation are permuted first.
+    ``shuffle_seed`` the targets of training and validation are permuted first. Of several trials the one
+    with the least error on ``validation`` is kept.
     """
     examples = Examples.load(inputs[0])
     learn, hold = examples.select(train), examples.select(validation)
     if shuffle_seed is not None:
         learn, hold = _shuffled(learn, shuffle_seed), _shuffled(hold, shuffle_seed + 1)
     start = time.monotonic()
-    fresh = build_model(model, examples.target_kind, seed)
-    if isinstance(fresh, Resumable):
-        fresh.resume_in(folder / UNFINISHED)
-    fitted = fresh.fit(learn, hold if len(hold) else None, progress)
+    fitted, tried = _best_of(model.trials(trials), learn, hold, seed, folder, progress)
     trained = time.monotonic()
     scores = fitted.predict(examples.select(test)) if len(test) else np.zeros(0)
     predicted = time.monotonic()
@@ -79,12 +79,56 @@ def fit_fold(
         "train_seconds": round(trained - start, 3),
         "predict_seconds": round(predicted - trained, 4),
         **fitted.describe(),
+        **tried,
     }
     if keep:
         fitted.save(folder)
     np.savez(folder / SCORES, scores=scores, validation=held)
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+
+
+def _best_of(
+    candidates: Sequence[ModelPart],
+    learn: Examples,
+    hold: Examples,
+    seed: int,
+    folder: Path,
+    progress: Callable[[float], None],
+) -> tuple[Model, dict[str, object]]:
+    """The candidate with the least validation error, fitted, and what was tried where there are several."""
+    best: tuple[float, Model, ModelPart] | None = None
+    errors = []
+    for number, part in enumerate(candidates):
+        fresh = build_model(part, learn.target_kind, seed)
+        if isinstance(fresh, Resumable):
+            place = folder / UNFINISHED
+            fresh.resume_in(place / f"trial-{number}" if len(candidates) > 1 else place)
+        told = partial(_of_trial, progress, number, len(candidates))
+        fitted = fresh.fit(learn, hold if len(hold) else None, told)
+        if len(candidates) == 1 or not len(hold):
+            return fitted, {}
+        errors.append(_error(fitted.predict(hold), hold))
+        if best is None or errors[-1] < best[0]:
+            best = errors[-1], fitted, part
+    assert best is not None
+    own = candidates[0].model_dump(mode="json")
+    changed = {k: v for k, v in best[2].model_dump(mode="json").items() if v != own[k]}
+    return best[1], {"trials": len(candidates), "chosen": changed, "validation_errors": errors}
+
+
+def _of_trial(progress: Callable[[float], None], number: int, trials: int, done: float) -> None:
+    progress((number + done) / trials)
+
+
+def _error(scores: NDArray[np.float64], examples: Examples) -> float:
+    """Mean absolute error of values; of classes the mean negative logarithm of that of the true one."""
+    assert examples.target is not None
+    if examples.target_kind == "value":
+        return float(np.abs(scores - examples.target).mean())
+    true = examples.target.astype(np.int64)
+    both = np.stack([1 - scores, scores], axis=1) if scores.ndim == 1 else scores
+    return float(-np.log(both[np.arange(len(true)), true].clip(1e-12)).mean())
 
 
 def _shuffled(examples: Examples, seed: int) -> Examples:
@@ -104,8 +148,10 @@ def fit_task(
     test: NDArray[np.int64],
     shuffle_seed: int | None = None,
     keep: bool = True,
+    trials: int = 1,
 ) -> Task:
     """The task of one fit; its key holds the settings, the seeds and which samples go where."""
+    settings = {"model": model, "seed": seed, "shuffle_seed": shuffle_seed, "keep": keep, "trials": trials}
     sets = {"train": train, "validation": validation, "test": test}
     return Task(
         label=name,
@@ -115,10 +161,11 @@ def fit_task(
             "seed": seed,
             "shuffle_seed": shuffle_seed,
             "keep": keep,
+            **({"trials": trials} if trials > 1 else {}),
             **{key: value.tolist() for key, value in sets.items()},
         },
         function=fit_fold,
-        arguments={"model": model, "seed": seed, "shuffle_seed": shuffle_seed, "keep": keep, **sets},
+        arguments=settings | sets,
         needs=(examples,),
         gpu=model.gpu,
     )

@@ -162,8 +162,8 @@ def _check_search(study: Study) -> None:
 
 def _check_more(study: Study) -> None:
     """Data curves, transfer, series and explanations."""
-    if any(getattr(track.split, "kind", "") == "hold-out" for track in study.tracks):
-        for name in ("search", "data_curve", "transfer"):
+    if any(getattr(track.split, "kind", "") in ("hold-out", "given") for track in study.tracks):
+        for name in ("search", "transfer"):
             if getattr(study, name) is not None:
                 raise StudyError(
                     f"{name}: needs a split that tests every sample, such as grouped, not hold-out"

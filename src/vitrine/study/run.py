@@ -13,13 +13,14 @@ import numpy as np
 import vitrine
 from vitrine.campaign.campaign import Campaign
 from vitrine.errors import StudyError, did_you_mean
+from vitrine.evaluate.splits import Fold
 from vitrine.learn.protocol import Embeds
 from vitrine.study import figures, shelf
 from vitrine.study.ceiling import CEILING, ceiling_scores
 from vitrine.study.claims import Evidence
 from vitrine.study.class_figures import subset_figures
 from vitrine.study.cluster_figures import cluster_figures
-from vitrine.study.cross_validation import cross_validate, first_seed, must, store_examples
+from vitrine.study.cross_validation import cross_validate, first_seed, must, store_examples, within
 from vitrine.study.data import Data, gather, source_tasks
 from vitrine.study.data_curve import data_curve_figures, data_curve_rows, run_data_curve
 from vitrine.study.explanations import explain_track
@@ -212,14 +213,22 @@ def _features(study: Study, fit: Task, target: str, campaign: Campaign) -> Path 
 def _final_tasks(
     study: Study, track: Track, data: Data, models: Sequence[str], campaign: Campaign
 ) -> list[Task]:
-    split: Any = track.split
-    fold = split.folds_of(data.samples.groups)[0]
+    fold = data.folds(track.split)[0]
     train = np.sort(np.concatenate([fold.train, fold.test]))
-    sets = {"train": train, "validation": fold.validation, "test": np.zeros(0, np.int64)}
+    (fold,) = within(study, [Fold(train=train, validation=fold.validation, test=fold.test[:0])])
+    train = fold.train
+    sets: dict[str, Any] = {"train": train, "validation": fold.validation, "test": np.zeros(0, np.int64)}
     examples = store_examples(study, data, models, campaign)
     prefix = "final" if track is study.tracks[0] else f"final/{track.title}"
     return [
-        fit_task(f"{prefix}/{name}", study.models[name], examples[name], seed=model_seed(study, 0), **sets)
+        fit_task(
+            f"{prefix}/{name}",
+            study.models[name],
+            examples[name],
+            seed=model_seed(study, 0),
+            trials=study.budget.trials,
+            **sets,
+        )
         for name in models
     ]
 
@@ -284,8 +293,7 @@ def _evaluate_track(study: Study, work: Work, track: Track, result: Result, *, f
     if first:
         result.rows += stratum_rows(study, name, data.samples, data.truth, found.scores)
         if study.evaluation.each_feature:
-            split: Any = track.split
-            result.rows += feature_rows(study, name, data.seen, split.folds_of(data.samples.groups))
+            result.rows += feature_rows(study, name, data.seen, data.folds(track.split))
         drawn += figures.held_out_figure(study, name, data.samples, data.truth, lead)
         drawn += cluster_figures(study, data.samples, data.truth, lead)
     result.figures += [*drawn, *figures.track_figures(study, name, data.truth, lead, unit)]

@@ -118,6 +118,25 @@ class Seeds(Strict):
     bootstrap: int = Field(0, ge=0, description="of the intervals")
 
 
+class Budget(Strict):
+    """What every model may have at most, alike for all: the comparison is of models, not of patience."""
+
+    rows: int | None = Field(
+        None, ge=10, description="training samples of a fit; more are drawn from at random, alike for all"
+    )
+    epochs: int | None = Field(None, ge=1, description="epochs of a network")
+    precision: Literal["float32", "bfloat16"] | None = Field(
+        None, description="of products in the training of all networks; by default each as it says"
+    )
+    trials: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="settings that each fit tries, the study's own first, then those that the model names; "
+        "the best on the validation samples is kept",
+    )
+
+
 class Sweep(Strict):
     """One setting of the label or the representation changed, and models retrained at each value."""
 
@@ -151,6 +170,7 @@ class DataCurve(Strict):
     metric: str = Field("roc_auc", description="of its figures")
     beside: str | None = Field(None, description="model whose score with all the data is drawn as a line")
     seed: int = Field(0, ge=0, description="which groups are taken")
+    repeats: int = Field(1, ge=1, le=100, description="fits with seeds of their own at each")
 
 
 class Matrix(Strict):
@@ -231,6 +251,9 @@ class Published(Strict):
     rows: dict[str, dict[str, float]] = Field(description="name of a row -> metric -> number")
     beside: dict[str, str] = Field(default_factory=dict, description="our model -> row of this table")
     track: str | None = Field(None, description="track of ours that it stands beside; all by default")
+    of: dict[str, Any] = Field(
+        {}, description="settings that the study's source must have, else the table is left out"
+    )
     subsets: tuple[PublishedSubset, ...] = Field(
         (), description="numbers for parts of the samples, beside rows of evaluation.subsets"
     )

@@ -46,6 +46,7 @@ REPRESENTATIONS = {
     "magpie": "vitrine.represent.magpie:Magpie",
     "table-columns": "vitrine.represent.table_columns:TableColumns",
     "joined": "vitrine.represent.joined:Joined",
+    "asph": "vitrine.represent.asph:AtomSpecificHomology",
     "particle-image": "vitrine.represent.particle_image:ParticleImage",
     "particle-graph": "vitrine.represent.particle_graph:ParticleGraph",
     "pair-correlation": "vitrine.represent.pair_correlation:PairCorrelation",
@@ -61,6 +62,8 @@ SPLITS = {
     "grouped": "vitrine.evaluate.splits:GroupedFolds",
     "random": "vitrine.evaluate.splits:RandomFolds",
     "hold-out": "vitrine.evaluate.splits:HoldOut",
+    "matbench": "vitrine.evaluate.official_splits:MatbenchFolds",
+    "given": "vitrine.evaluate.official_splits:GivenSplit",
 }
 MODELS = {
     "chance": "vitrine.learn.baselines:Chance",
@@ -76,6 +79,11 @@ MODELS = {
     "mpnn": "vitrine.learn.whole:MessagePassing",
     "cnn-paper": "vitrine.learn.whole:PaperCNN",
     "cnn-pooled": "vitrine.learn.whole:PooledCNN",
+    "brnet": "vitrine.learn.composition:BranchedResidual",
+    "elemnet": "vitrine.learn.composition:ElemNet",
+    "irnet": "vitrine.learn.composition:IRNet",
+    "element-attention": "vitrine.learn.composition:ElementAttention",
+    "svm": "vitrine.learn.composition:SupportVectors",
     "resnet": "vitrine.learn.maps:Residual",
     "pca-forest": "vitrine.learn.pca_forest:PcaForest",
     "ensemble": "vitrine.learn.ensemble:Ensemble",

@@ -15,6 +15,7 @@ from vitrine.study import outsiders, shelf
 from vitrine.study.outsiders import Outsider
 from vitrine.study.sections import (
     MODEL_NAME,
+    Budget,
     DataCurve,
     Evaluation,
     Published,
@@ -59,6 +60,7 @@ class Study(Strict):
     )
     main_model: str = Field(description="the model of figures and of the unseen source")
     evaluation: Evaluation = Field(description="what is measured")
+    budget: Budget = Field(Budget(), description="what every model may have at most")
     seeds: Seeds = Field(Seeds(), description="every seed that is not a source's or a split's")
     published: tuple[Published, ...] = Field((), description="tables of the paper, shown as published")
     claims: tuple[str, ...] = Field((), description="published claims to test, by name")
@@ -71,6 +73,43 @@ class Study(Strict):
         (), description="what models look at, on samples that they were not trained on"
     )
     scale: Scale = Field("smoke", description="the scale by default; `--scale` chooses another")
+
+    def within_budget(self) -> Study:
+        """The study whose networks have no more epochs than its budget, and its precision."""
+        most, precision = self.budget.epochs, self.budget.precision
+        models = {}
+        for name, model in self.models.items():
+            changes: dict[str, Any] = {}
+            if most is not None and getattr(model, "epochs", 0) > most:
+                changes["epochs"] = most
+            if precision is not None and hasattr(model, "precision"):
+                changes["precision"] = precision
+            models[name] = model.model_copy(update=changes) if changes else model
+        return self.model_copy(update={"models": models})
+
+    def of_its_source(self) -> Study:
+        """The study with those published tables alone that speak of its source."""
+        settings = self.source.model_dump()
+        kept = tuple(t for t in self.published if all(settings.get(k) == v for k, v in t.of.items()))
+        return self if kept == self.published else self.model_copy(update={"published": kept})
+
+    def with_tracks(self, names: Sequence[str]) -> Study:
+        """The study with these tracks alone, in its own order.
+
+        Raises
+        ------
+        StudyError: it has no such track.
+        """
+        titles = [track.title for track in self.tracks]
+        for name in names:
+            if name not in titles:
+                raise StudyError(f"--tracks: no track {name!r}{did_you_mean(name, titles)}")
+        changes: dict[str, Any] = {"tracks": tuple(t for t in self.tracks if t.title in names)}
+        if self.data_curve is not None and self.data_curve.tracks is not None:
+            left = tuple(name for name in self.data_curve.tracks if name in names)
+            curve = self.data_curve.model_copy(update={"tracks": left}) if left else None
+            changes["data_curve"] = curve
+        return self.model_copy(update=changes)
 
     def representation_of(self, model: str) -> Any:
         """The representation that a model takes."""
@@ -202,7 +241,12 @@ def read_study(name_or_file: str) -> tuple[dict[str, Any], str]:
     return data, name_or_file
 
 
-def load_study(name_or_file: str, scale: str | None = None, overrides: Sequence[str] | None = None) -> Study:
+def load_study(
+    name_or_file: str,
+    scale: str | None = None,
+    overrides: Sequence[str] | None = None,
+    tracks: Sequence[str] = (),
+) -> Study:
     """A checked study from a preset name or a file.
 
     Parameters
@@ -210,6 +254,7 @@ def load_study(name_or_file: str, scale: str | None = None, overrides: Sequence[
     scale: one of ``smoke``, ``demo``, ``laptop``, ``paper``; its settings override the file. By
         default the file's own ``scale``, else ``smoke``.
     overrides: ``["model.path=value", ...]`` override both; values are YAML.
+    tracks: names of the tracks to keep; all by default.
 
     Raises
     ------
@@ -217,15 +262,18 @@ def load_study(name_or_file: str, scale: str | None = None, overrides: Sequence[
     """
     from vitrine.study.joints import check_joints
     from vitrine.study.overrides import apply_overrides, merge
+    from vitrine.study.table_targets import follow_targets
 
     data, origin = read_study(name_or_file)
     layers = _layers(data.pop("scales", None), origin)
     chosen = _scale(scale, data.get("scale"), layers, origin)
     data = merge(data, layers.get(chosen, {})) | {"scale": chosen}
     apply_overrides(data, overrides or ())
+    follow_targets(data)
     study: Study = shelf.validate(Study, data, "")
+    study = study.with_tracks(tracks) if tracks else study
     check_joints(study)
-    return study
+    return study.within_budget().of_its_source()
 
 
 def _layers(scales: Any, origin: str) -> dict[str, dict[str, Any]]:

@@ -123,8 +123,7 @@ def _folds(study: Study, transfer: Transfer, data: Data, members: dict[str, NDAr
     ------
     StudyError: a fold would train a set on one class.
     """
-    split: Any = transfer.split
-    folds: list[Fold] = split.folds_of(data.samples.groups)
+    folds = data.folds(transfer.split)
     target = data.truth.target
     assert target is not None
     if data.truth.target_kind != "binary":
