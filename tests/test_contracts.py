@@ -457,6 +457,10 @@ class TestGivenSplit(SplitContract):
     grouped = True
     tests_all = False
 
+    def test_its_module_is_light(self) -> None:
+        """It is that of the folds of Matbench, which is tested."""
+        assert GivenSplit.__module__ == MatbenchFolds.__module__
+
     def test_the_same_settings_split_the_same_way(self) -> None:
         """Which samples test is given; the seed says which validate."""
         groups = self.groups([3] * 12)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,20 +52,46 @@ class MatbenchFolds(Part):
         ------
         StudyError: too few samples, or too few of a class.
         """
-        from sklearn.model_selection import KFold, StratifiedKFold
-
         if len(groups) < 10:
             raise StudyError(f"the folds of Matbench need at least 10 samples, but there are {len(groups)}")
         if classes is not None and np.bincount(classes)[np.unique(classes)].min() < 5:
             raise StudyError("the folds of Matbench need at least 5 samples of each class")
-        dealer: Any = StratifiedKFold if classes is not None else KFold
-        dealt = dealer(n_splits=5, shuffle=True, random_state=MATBENCH_SEED)
-        every = np.zeros(len(groups)) if classes is None else classes
+        dealt = _dealt(len(groups), 5) if classes is None else _dealt_alike(classes, 5)
         found = []
-        for number, (others, test) in enumerate(dealt.split(np.zeros(len(groups)), every)):
+        for number in range(5):
+            others, test = np.flatnonzero(dealt != number), np.flatnonzero(dealt == number)
             rest, held = _held_out(groups, others, self.validation, [self.seed, number])
-            found.append(Fold(train=others[rest], validation=others[held], test=np.sort(test)))
+            found.append(Fold(train=others[rest], validation=others[held], test=test))
         return found
+
+
+def _dealt(n: int, folds: int) -> NDArray[np.int64]:
+    """(n,) fold that tests each sample, as of scikit-learn's shuffled ``KFold``."""
+    order = np.arange(n)
+    np.random.RandomState(MATBENCH_SEED).shuffle(order)
+    fold = np.empty(n, np.int64)
+    for number, part in enumerate(np.array_split(order, folds)):
+        fold[part] = number
+    return fold
+
+
+def _dealt_alike(classes: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
+    """As of its shuffled ``StratifiedKFold``: each fold has its share of every class.
+
+    Classes are numbered in the order in which they first appear; the sorted classes dealt out in turn say how
+    many of each a fold gets.
+    """
+    random = np.random.RandomState(MATBENCH_SEED)
+    _, first, code = np.unique(classes, return_index=True, return_inverse=True)
+    code = np.argsort(np.argsort(first))[code]
+    in_turn = np.sort(code)
+    shares = np.array([np.bincount(in_turn[i::folds], minlength=len(first)) for i in range(folds)])
+    fold = np.empty(len(code), np.int64)
+    for number in range(len(first)):
+        dealt = np.arange(folds).repeat(shares[:, number])
+        random.shuffle(dealt)
+        fold[code == number] = dealt
+    return fold
 
 
 class GivenSplit(Part):
