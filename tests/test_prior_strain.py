@@ -21,7 +21,8 @@ from vitrine.samples import Samples
 from vitrine.simulate.dislocations.source import DislocationDynamics
 from vitrine.strain_maps import StoredMap, StrainMap
 from vitrine.study.predict_maps import predict_maps
-from vitrine.study.reference import Reference, reach_of
+from vitrine.study.conformal import reach_of
+from vitrine.study.reference import Reference
 from vitrine.testing.inputs import map_samples
 
 TRACKS = ("by_trajectory", "random", "log_strain")

@@ -285,10 +285,11 @@ def _mean_held(
 
 
 def _mean_facts(found: list[dict[str, Any]]) -> dict[str, Any]:
-    keys = ("train_seconds", "predict_seconds", "epochs", "parameters")
+    keys = ("train_seconds", "predict_seconds", "predicted_rows", "epochs", "parameters")
     means = {k: float(np.mean([f[k] for f in found])) for k in keys if all(k in f for f in found)}
-    # a network of another track may have another number of outputs
-    return means | ({"parameters": found[0]["parameters"]} if "parameters" in means else {})
+    counts = {f["parameters"] for f in found if "epochs" in f and "parameters" in f}
+    # a network of another track may have another number of outputs; trees and support vectors differ by fold
+    return means | ({"parameters": found[0]["parameters"]} if counts else {})
 
 
 def must(outcomes: Sequence[Outcome]) -> list[Outcome]:

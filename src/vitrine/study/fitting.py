@@ -78,6 +78,7 @@ def fit_fold(
     facts = {
         "train_seconds": round(trained - start, 3),
         "predict_seconds": round(predicted - trained, 4),
+        "predicted_rows": len(scores),
         **fitted.describe(),
         **tried,
     }

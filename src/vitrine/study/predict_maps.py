@@ -11,7 +11,8 @@ import numpy as np
 from vitrine.errors import DataError
 from vitrine.explain.curve_neighbours import mean_curve, nearest
 from vitrine.samples import Examples, Samples
-from vitrine.study.reference import LEVEL, Reference, load_companion, reach_of
+from vitrine.study.conformal import LEVEL, reach_of
+from vitrine.study.reference import Reference, load_companion
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -29,7 +29,6 @@ ARRAYS, FACTS = "reference.safetensors", "reference.json"
 STORED = "features.npz"
 INFO = ("prior", "reload", "width", "slip_systems")
 """attributes of the samples that are kept with each map"""
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -206,14 +205,3 @@ def load_companion(model: ModelFolder, track: str) -> Any:
     """
     fresh: Any = model.model.build("value", model.seed)
     return fresh.load(model.folder, f"{track}-")
-
-
-def reach_of(residuals: Sequence[float], level: float = LEVEL) -> float:
-    """Half width of an interval that holds the truth with this probability (split conformal prediction).
-
-    The ceil((n + 1) level)-th of n absolute errors on samples that were not trained on; infinite with too few
-    (doi:10.1561/2200000101).
-    """
-    rising = np.sort(np.asarray(residuals, float))
-    place = int(np.ceil((len(rising) + 1) * level)) - 1
-    return float(rising[place]) if place < len(rising) else float("inf")

@@ -190,6 +190,16 @@ class PublishedTable:
 
 
 @dataclass
+class PlainTable:
+    """Text in rows and columns, shown as it is; the first column names the row."""
+
+    title: str
+    note: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+@dataclass
 class Result:
     """Everything that a run found out.
 
@@ -207,6 +217,8 @@ class Result:
     rows: list[Row] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     published: list[PublishedTable] = field(default_factory=list)
+    tables: list[PlainTable] = field(default_factory=list)
+    """what each model costs, and the like"""
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     main_metrics: list[str] = field(default_factory=list)

@@ -16,10 +16,12 @@ from vitrine.errors import StudyError, did_you_mean
 from vitrine.evaluate.splits import Fold
 from vitrine.learn.protocol import Embeds
 from vitrine.study import figures, shelf
+from vitrine.study.budget_table import budget_table, cost_figure
 from vitrine.study.ceiling import CEILING, ceiling_scores
 from vitrine.study.claims import Evidence
 from vitrine.study.class_figures import subset_figures
 from vitrine.study.cluster_figures import cluster_figures
+from vitrine.study.conformal import interval_rows, reaches
 from vitrine.study.cross_validation import cross_validate, first_seed, must, store_examples, within
 from vitrine.study.data import Data, gather, source_tasks
 from vitrine.study.data_curve import data_curve_figures, data_curve_rows, run_data_curve
@@ -289,7 +291,11 @@ def _evaluate_track(study: Study, work: Work, track: Track, result: Result, *, f
     result.rows += subset_rows(study, name, data.samples, data.truth, found.scores, unit)
     if found.called:
         result.rows += threshold_rows(study, name, data.truth, found.called)
+    widths = {m: w for m, w in reaches(found, work.data[name].truth).items() if m in lead}
+    result.rows += interval_rows(study, name, data.truth, lead, widths, unit)
+    result.tables += budget_table(study, name, found.facts, result.rows)
     drawn: list[Figure] = subset_figures(study, name, result.rows)
+    drawn += cost_figure(study, name, found.facts, result.rows)
     if first:
         result.rows += stratum_rows(study, name, data.samples, data.truth, found.scores)
         if study.evaluation.each_feature:

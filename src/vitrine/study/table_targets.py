@@ -1,4 +1,4 @@
-"""What a study of a table asks once it is known what the table's targets are: values or classes, one or several.
+"""What a study of a table asks once it is known what its targets are: values or classes, one or several.
 
 A study file says what is learned; a user who puts another table in its place says only which column. Here the
 label, the metrics and the tracks follow.
