@@ -66,6 +66,7 @@ def test_rows_ids_groups_and_provenance(write) -> None:
         "sha256": hash_file(Path(path)),
         "formula": "formula",
         "target": "e_form",
+        "targets": ["e_form"],
         "rows": 4,
         "skipped": 0,
     }
@@ -260,7 +261,7 @@ def test_columns_that_are_not_there(write) -> None:
     assert "source.formula" in refusal(path, formula="formulas")
     assert "source.group" in refusal(path, target="e_form", group="paper")
     assert "already the formula" in refusal(path, target="formula")
-    assert "has no number in it" in refusal(write("formula,y\nFeO,a\n"), target="y")
+    assert "has no number in it" in refusal(write("formula,y\nFeO,\n"), target="y")
 
 
 def test_doubled_columns_of_parquet(tmp_path: Path) -> None:
