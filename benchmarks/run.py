@@ -229,6 +229,13 @@ def magpie_rows() -> list[str]:
     return list(rows())
 
 
+def asph_rows() -> list[str]:
+    """Persistent homology of crystals."""
+    from asph import rows
+
+    return list(rows())
+
+
 SECTIONS: dict[str, Callable[[], list[str]]] = {
     "d2min": d2min_rows,
     "neighbours": neighbour_rows,
@@ -246,6 +253,7 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "dislocation-trajectories": dislocation_trajectory_rows,
     "two-point": two_point_rows,
     "strain-maps": strain_map_rows,
+    "asph": asph_rows,
     "magpie": magpie_rows,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"

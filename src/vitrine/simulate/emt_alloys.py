@@ -98,11 +98,13 @@ class EmtAlloys(Part):
     def samples(self, outcomes: Sequence[Outcome]) -> Samples:
         """One formula per row: ids ``emt:<row of table.csv>``, group the reduced formula.
 
-        The items have the columns ``formula``, ``target`` [eV/atom], ``prototype`` and ``n_atoms``.
+        The items have the columns ``formula``, ``target`` [eV/atom], ``prototype`` and ``n_atoms``, and the
+        structure: ``cell`` (a, b, c [Å], alpha, beta, gamma [degrees]), ``species`` (symbols) and ``frac``
+        (3 n fractional coordinates), as tuples.
 
         Raises
         ------
-        TaskError: the table was not made.
+        TaskError: the table was not made. DataError: its structures are gone.
         """
         import pandas as pd
 
@@ -112,6 +114,8 @@ class EmtAlloys(Part):
         table = pd.read_csv(outcome.folder / "table.csv", keep_default_na=False, float_precision="round_trip")
         lowest = np.sort(table.groupby("formula", sort=False)[FORMATION_ENERGY].idxmin().to_numpy())
         items = table.iloc[lowest].reset_index(drop=True).rename(columns={FORMATION_ENERGY: "target"})
+        alloys = read_alloys(outcome.folder)
+        items = items.join(pd.DataFrame(_structure_columns([alloys[row] for row in lowest])))
         note = "a toy potential (effective-medium theory), not DFT or experiment; lowest of what was tried"
         about = {"table": "emt-alloys", "target": FORMATION_ENERGY, "unit": "eV/atom", "note": note}
         return Samples(
@@ -174,6 +178,15 @@ def read_alloys(folder: Path) -> list[Atoms]:
     if not path.is_file():
         raise DataError(f"{folder} holds no structures.extxyz; it is made by the source emt-alloys")
     return list(ase.io.read(path, index=":", format="extxyz"))
+
+
+def _structure_columns(alloys: Sequence[Atoms]) -> dict[str, list[tuple[Any, ...]]]:
+    """Columns ``cell``, ``species`` and ``frac``, the convention for structures in tables."""
+    return {
+        "cell": [tuple(map(float, atoms.cell.cellpar())) for atoms in alloys],
+        "species": [tuple(atoms.get_chemical_symbols()) for atoms in alloys],
+        "frac": [tuple(map(float, atoms.get_scaled_positions(wrap=False).ravel())) for atoms in alloys],
+    }
 
 
 def make_alloys(
