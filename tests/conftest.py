@@ -57,11 +57,15 @@ STRAINS = {
     "evaluation.resamples": 50,
 }
 
+FOLDS = {"folds": 5, "validation": 0.1, "seed": 0}
 ALLOYS = {
     "models.mlp.epochs": 4,
     "models.random_forest.trees": 10,
     "evaluation.resamples": 50,
+    "tracks": [{"split": {"kind": "grouped", **FOLDS}}, {"split": {"kind": "random", **FOLDS}}],
 }
+ALLOY_MODELS = ("mean", "ridge", "random_forest", "mlp")
+"""branched-composition at smoke with five folds and without its large networks"""
 
 
 @pytest.fixture(scope="session")
@@ -88,9 +92,8 @@ def alloy_run(tmp_path_factory: pytest.TempPathFactory, shared_store: Path) -> P
     import vitrine
 
     folder = tmp_path_factory.mktemp("alloys") / "run"
-    vitrine.run(
-        vitrine.load_study("branched-composition", "smoke", ALLOYS), folder, workers=0, store=shared_store
-    )
+    study = vitrine.load_study("branched-composition", "smoke", ALLOYS, models=ALLOY_MODELS)
+    vitrine.run(study, folder, workers=0, store=shared_store)
     return folder
 
 

@@ -25,7 +25,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cluster_hands import TESTS, BatchSystem, Hands, alive, by_hand, until, where
-from conftest import ALLOYS
+from conftest import ALLOY_MODELS, ALLOYS
 from toy_tasks import count_up, task
 from vitrine.campaign import cluster as joining
 from vitrine.campaign import jobs as jobs_module
@@ -216,8 +216,9 @@ def test_a_scheduler_that_dies_is_said_and_the_work_goes_on_later(
 
 
 def vitrine_run(tmp_path: Path, *options: str, seconds: float = 200, **popen: Any) -> subprocess.Popen[str]:
-    sets = [part for key, value in ALLOYS.items() for part in ("--set", f"{key}={value}")]
+    sets = [part for key, value in ALLOYS.items() for part in ("--set", f"{key}={json.dumps(value)}")]
     program = [sys.executable, "-m", "vitrine.cli.main", "run", "branched-composition", "--scale", "smoke"]
+    program += ["--models", ",".join(ALLOY_MODELS)]
     folders = ["--out", str(tmp_path / "run"), "--store", str(tmp_path / "store")]
     return subprocess.Popen(
         [*program, *sets, *folders, *options],

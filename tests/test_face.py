@@ -15,7 +15,7 @@ import pytest
 from ase import Atoms
 
 import vitrine
-from conftest import ALLOYS
+from conftest import ALLOY_MODELS, ALLOYS
 from vitrine.errors import DataError, StudyError
 from vitrine.simulate.released import find_released, read_released
 
@@ -122,7 +122,7 @@ def test_run_writes_to_its_own_folder_and_returns_what_it_wrote(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VITRINE_STORE", str(shared_store))
-    result = vitrine.run(vitrine.load_study("branched-composition", "smoke", ALLOYS))
+    result = vitrine.run(vitrine.load_study("branched-composition", "smoke", ALLOYS, models=ALLOY_MODELS))
     assert isinstance(result, vitrine.Result)
     folder = tmp_path / "runs" / "branched-composition-smoke"
     assert json.loads((folder / "metrics.json").read_text()) == result.metrics()

@@ -468,14 +468,14 @@ def test_a_file_in_the_place_of_a_model_folder_is_named_and_stays(
     import shutil
 
     import vitrine
-    from conftest import ALLOYS
+    from conftest import ALLOY_MODELS, ALLOYS
 
     out = tmp_path / "run"
     shutil.copytree(alloy_run, out)
     shutil.rmtree(out / "models" / "ridge")
     path = out / "models" / name
     path.write_text("mine")
-    study = vitrine.load_study("branched-composition", "smoke", ALLOYS)
+    study = vitrine.load_study("branched-composition", "smoke", ALLOYS, models=ALLOY_MODELS)
     with pytest.raises(DataError, match=f"models/{name}: a file is in the place"):
         vitrine.run(study, out, store=shared_store)
     assert path.read_text() == "mine"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ALLOYS, SHEAR
+from conftest import ALLOY_MODELS, ALLOYS, SHEAR
 
 KINDS = {"shear-transformation": SHEAR, "branched-composition": ALLOYS}
 
@@ -22,6 +22,8 @@ def _command(study: str, out: Path, store: Path, workers: int) -> list[str]:
     texts = [f"{key}={json.dumps(value)}" for key, value in KINDS[study].items()]
     sets = [part for text in texts for part in ("--set", text)]
     program = [sys.executable, "-m", "vitrine.cli.main", "run", study, "--scale", "smoke"]
+    if study == "branched-composition":
+        program += ["--models", ",".join(ALLOY_MODELS)]
     return [*program, *sets, "--out", str(out), "--store", str(store), "--workers", str(workers)]
 
 
@@ -79,8 +81,8 @@ def test_damaged_entries_are_made_again_and_said(alloy_run: Path, shared_store: 
     for entry in fits[:2]:
         path = entry.folder / "scores.npz"
         path.write_bytes(path.read_bytes()[:-7])
-    overrides = [f"{key}={value}" for key, value in ALLOYS.items()]
-    study = load_study("branched-composition", "smoke", overrides)
+    overrides = [f"{key}={json.dumps(value)}" for key, value in ALLOYS.items()]
+    study = load_study("branched-composition", "smoke", overrides, models=ALLOY_MODELS)
     vitrine.run(study, tmp_path / "run", store=store)
     log = (tmp_path / "run" / "log.txt").read_text()
     assert "made 2 fit" in log.splitlines()[-1]

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import vitrine
-from conftest import ALLOYS, SHEAR
+from conftest import ALLOY_MODELS, ALLOYS, SHEAR
 from vitrine.study.spec import Study
 
 
@@ -205,5 +205,5 @@ def test_public_face_is_small_and_sorted() -> None:
 
 
 def test_settings_reach_the_run() -> None:
-    study = vitrine.load_study("branched-composition", "smoke", ALLOYS)
+    study = vitrine.load_study("branched-composition", "smoke", ALLOYS, models=ALLOY_MODELS)
     assert study.models["mlp"].epochs == 4

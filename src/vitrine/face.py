@@ -24,7 +24,12 @@ __all__ = ["Model", "load_model", "load_study", "predict", "run"]
 
 
 def load_study(
-    name_or_file: str | Path, scale: str | None = None, settings: Mapping[str, Any] | None = None
+    name_or_file: str | Path,
+    scale: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    tracks: Sequence[str] = (),
+    models: Sequence[str] = (),
 ) -> Study:
     """A checked study.
 
@@ -33,6 +38,7 @@ def load_study(
     name_or_file: name of a study that ships with vitrine, or a study file.
     scale: ``smoke``, ``demo``, ``laptop`` or ``paper``.
     settings: dotted keys over both, ``{"source.specimens": 20}``.
+    tracks, models: names of those to keep; all by default.
 
     Raises
     ------
@@ -40,7 +46,7 @@ def load_study(
     """
     # JSON is YAML with nothing to guess
     overrides = [f"{key}={json.dumps(value, default=str)}" for key, value in (settings or {}).items()]
-    return _load_study(str(name_or_file), scale, overrides)
+    return _load_study(str(name_or_file), scale, overrides, tracks, models)
 
 
 def run(

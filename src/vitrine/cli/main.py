@@ -171,6 +171,10 @@ def run(
         Optional[str],  # noqa: UP045
         typer.Option("--tracks", metavar="A,B", help="names of the tracks to run [default: all]"),
     ] = None,
+    models: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--models", metavar="A,B", help="names of the models to train [default: all]"),
+    ] = None,
     store: Store = None,
     stall: Stall = None,
     memory: Memory = None,
@@ -182,8 +186,10 @@ def run(
     from vitrine.study.spec import load_study
 
     overrides = [*(sets or []), *(["source.skip_bad=true"] if skip_bad else [])]
-    wanted = [name.strip() for name in (tracks or "").split(",") if name.strip()]
-    checked = load_study(study, scale, overrides, wanted)
+    wanted = [
+        [name.strip() for name in (names or "").split(",") if name.strip()] for names in (tracks, models)
+    ]
+    checked = load_study(study, scale, overrides, *wanted)
     folder = out or Path("runs") / f"{checked.study}-{checked.scale}"
     count = workers if workers is not None else (0 if checked.scale == "smoke" else 2)
     console = Console(file=sys.stdout)

@@ -30,7 +30,7 @@ def budget_table(study: Study, track: str, facts: Facts, rows: Sequence[Row]) ->
     beside = _differences(rows, track, metric, f"this model minus {reference}")
     unit = next((row.unit for row in found.values() if row.unit), None)
     columns = ["model", f"{_named(metric)}{f' [{unit}]' if unit else ''}", "parameters", "epochs"]
-    columns += ["training [s]", "1,000 predictions [s]"]
+    columns += ["training [CPU s]", "1,000 predictions [CPU s]"]
     if reference is not None:
         columns.append(f"minus {reference}")
     lines = []
@@ -44,7 +44,7 @@ def budget_table(study: Study, track: str, facts: Facts, rows: Sequence[Row]) ->
             _number(known.get("parameters"), 0),
             _number(known.get("epochs"), 0),
         ]
-        line += [_number(known.get("train_seconds"), 1), _number(_per_thousand(known), 3)]
+        line += [_number(known.get("train_cpu_seconds"), 1), _number(_per_thousand(known), 3)]
         if reference is not None:
             line.append(_with_interval(beside[name], signed=True) if name in beside else "")
         lines.append(line)
@@ -89,7 +89,7 @@ def _differences(rows: Sequence[Row], track: str, metric: str, words: str) -> di
 
 
 def _per_thousand(known: Mapping[str, Any]) -> float | None:
-    seconds, count = known.get("predict_seconds"), known.get("predicted_rows")
+    seconds, count = known.get("predict_cpu_seconds"), known.get("predicted_rows")
     return None if seconds is None or not count else 1000 * float(seconds) / float(count)
 
 
@@ -102,7 +102,7 @@ def _note(study: Study) -> str:
     more = f"; fewer rows: {', '.join(capped)}" if capped else ""
     return (
         f"Every model may have {rows} training rows, {epochs} epochs and {tried} on each fold{more}. "
-        "Means over the fits of the track, one thread each; the machine may do other things beside."
+        "Means over the fits of the track; seconds of one processor, of training that was not interrupted."
     )
 
 

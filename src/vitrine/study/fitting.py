@@ -67,17 +67,19 @@ def fit_fold(
     learn, hold = examples.select(train), examples.select(validation)
     if shuffle_seed is not None:
         learn, hold = _shuffled(learn, shuffle_seed), _shuffled(hold, shuffle_seed + 1)
-    start = time.monotonic()
+    start, start_cpu = time.monotonic(), time.process_time()
     fitted, tried = _best_of(model.trials(trials), learn, hold, seed, folder, progress)
-    trained = time.monotonic()
+    trained, trained_cpu = time.monotonic(), time.process_time()
     scores = fitted.predict(examples.select(test)) if len(test) else np.zeros(0)
-    predicted = time.monotonic()
+    predicted, predicted_cpu = time.monotonic(), time.process_time()
     held = fitted.predict(hold) if len(hold) else np.zeros(0)
     if not (np.isfinite(scores).all() and np.isfinite(held).all()):
         raise FloatingPointError("the model's scores are not finite; lower its learning rate")
     facts = {
         "train_seconds": round(trained - start, 3),
         "predict_seconds": round(predicted - trained, 4),
+        "train_cpu_seconds": round(trained_cpu - start_cpu, 3),
+        "predict_cpu_seconds": round(predicted_cpu - trained_cpu, 4),
         "predicted_rows": len(scores),
         **fitted.describe(),
         **tried,

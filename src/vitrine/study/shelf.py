@@ -34,6 +34,8 @@ SOURCES = {
 LABELS = {
     "first-event": "vitrine.measure.first_event:FirstEvent",
     "column": "vitrine.measure.column:Column",
+    "binary-column": "vitrine.measure.class_column:BinaryColumn",
+    "class-column": "vitrine.measure.class_column:ClassColumn",
     "atom-class": "vitrine.measure.atom_column:AtomClass",
     "atom-field": "vitrine.measure.atom_column:AtomField",
     "sample-class": "vitrine.measure.sample_class:SampleClass",

@@ -93,24 +93,6 @@ class Study(Strict):
         kept = tuple(t for t in self.published if all(settings.get(k) == v for k, v in t.of.items()))
         return self if kept == self.published else self.model_copy(update={"published": kept})
 
-    def with_tracks(self, names: Sequence[str]) -> Study:
-        """The study with these tracks alone, in its own order.
-
-        Raises
-        ------
-        StudyError: it has no such track.
-        """
-        titles = [track.title for track in self.tracks]
-        for name in names:
-            if name not in titles:
-                raise StudyError(f"--tracks: no track {name!r}{did_you_mean(name, titles)}")
-        changes: dict[str, Any] = {"tracks": tuple(t for t in self.tracks if t.title in names)}
-        if self.data_curve is not None and self.data_curve.tracks is not None:
-            left = tuple(name for name in self.data_curve.tracks if name in names)
-            curve = self.data_curve.model_copy(update={"tracks": left}) if left else None
-            changes["data_curve"] = curve
-        return self.model_copy(update=changes)
-
     def representation_of(self, model: str) -> Any:
         """The representation that a model takes."""
         chosen: str | None = self.models[model].representation
@@ -246,6 +228,7 @@ def load_study(
     scale: str | None = None,
     overrides: Sequence[str] | None = None,
     tracks: Sequence[str] = (),
+    models: Sequence[str] = (),
 ) -> Study:
     """A checked study from a preset name or a file.
 
@@ -254,12 +237,13 @@ def load_study(
     scale: one of ``smoke``, ``demo``, ``laptop``, ``paper``; its settings override the file. By
         default the file's own ``scale``, else ``smoke``.
     overrides: ``["model.path=value", ...]`` override both; values are YAML.
-    tracks: names of the tracks to keep; all by default.
+    tracks, models: names of those to keep; all by default.
 
     Raises
     ------
     StudyError: anything wrong in the file, the scale or an override; also joints that do not fit.
     """
+    from vitrine.study.choose import with_models, with_tracks
     from vitrine.study.joints import check_joints
     from vitrine.study.overrides import apply_overrides, merge
     from vitrine.study.table_targets import follow_targets
@@ -271,7 +255,8 @@ def load_study(
     apply_overrides(data, overrides or ())
     follow_targets(data)
     study: Study = shelf.validate(Study, data, "")
-    study = study.with_tracks(tracks) if tracks else study
+    study = with_models(study, models) if models else study
+    study = with_tracks(study, tracks) if tracks else study
     check_joints(study)
     return study.within_budget().of_its_source()
 

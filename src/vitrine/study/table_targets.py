@@ -39,8 +39,6 @@ def _kind_of(source: Mapping[str, Any]) -> str | None:
 
     from vitrine.simulate.table import Table
 
-    if not hasattr(Table, "target_kind"):  # TEMPORARY
-        return None
     try:
         return Table.model_validate(dict(source)).target_kind()
     except (ValidationError, VitrineError):
