@@ -29,6 +29,7 @@ from vitrine.learn.pca_forest import PcaForest
 from vitrine.learn.untrained import FeatureSum
 from vitrine.learn.whole import MessagePassing, PaperCNN, PooledCNN
 from vitrine.measure.atom_column import AtomClass, AtomField
+from vitrine.measure.class_column import BinaryColumn, ClassColumn
 from vitrine.measure.column import Column
 from vitrine.measure.first_event import FirstEvent
 from vitrine.measure.prior_strain import LogPriorStrain, PriorStrain
@@ -245,6 +246,34 @@ class TestColumn(LabelContract):
 
 class TestLogOfColumn(LabelContract):
     part = Column(log=True, unit="log10 of GPa")
+    symmetries = ()
+
+
+class OfWords:
+    """A table whose target names classes."""
+
+    alone = False
+    words: ClassVar[tuple[str, ...]]
+
+    def samples(self) -> Samples:
+        samples = formula_samples()
+        words = [self.words[row % len(self.words)] for row in range(len(samples))]
+        return replace(samples, items=samples.items.assign(target=words))
+
+
+class TestBinaryColumn(OfWords, LabelContract):
+    """Which of two classes is positive is seen from all samples."""
+
+    part = BinaryColumn()
+    words = ("metal", "insulator")
+    symmetries = ()
+
+
+class TestClassColumn(OfWords, LabelContract):
+    """Classes are numbered by those of all samples."""
+
+    part = ClassColumn()
+    words = ("cubic", "hexagonal", "triclinic")
     symmetries = ()
 
 
