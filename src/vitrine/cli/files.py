@@ -270,6 +270,7 @@ def _predict_maps(loaded: Any, path: Path, options: PredictOptions, out: Path) -
 
 
 def _predict_table(loaded: Any, path: Path, campaign: Any, options: PredictOptions, out: Path) -> None:
+    from vitrine.simulate.table import write_refused
     from vitrine.study.predict import predict_table
 
     frame = predict_table(loaded, path, campaign, options.formula, options.skip_bad)
@@ -278,6 +279,12 @@ def _predict_table(loaded: Any, path: Path, campaign: Any, options: PredictOptio
     with _written(out) as temporary:
         frame.to_csv(temporary, index=False)
     typer.echo(f"wrote {out}: {len(frame)} rows")
+    refused = frame.attrs.get("refused", ())
+    if refused:
+        place = out.with_name(f"{out.stem}-refused.csv")
+        with _written(place) as temporary:
+            write_refused(temporary, refused)
+        typer.echo(f"wrote {place}: {len(refused):,} rows that were left out")
 
 
 def _predict_atoms(loaded: Any, path: Path, campaign: Any, options: PredictOptions, out: Path) -> None:

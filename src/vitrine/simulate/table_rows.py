@@ -210,13 +210,20 @@ def refusal(where: object, reasons: Mapping[int, str], n_rows: int) -> str:
     return "\n".join(lines)
 
 
+class Refused(tuple[dict[str, str], ...]):
+    """Refused rows, which pandas does not copy whenever it touches the table that carries them."""
+
+    def __deepcopy__(self, memo: Any) -> Refused:
+        return self
+
+
 def refused_rows(
     frame: pd.DataFrame,
     formula: str,
     targets: Sequence[str],
     reasons: Mapping[int, str],
     numbers: Sequence[int] | NDArray[np.int64],
-) -> list[dict[str, str]]:
+) -> Refused:
     """For each refused row its number, formula, targets as they stand there, and the reason; as text.
 
     ``numbers`` are those of all rows, from 0.
@@ -236,7 +243,7 @@ def refused_rows(
         }
         aside = {f"{name} (table)" if name in kept else name: text for name, text in words.items()}
         rows.append({**kept, **aside})
-    return rows
+    return Refused(rows)
 
 
 def write_refused(path: Path, rows: Iterable[Mapping[str, str]]) -> None:

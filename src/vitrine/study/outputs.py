@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitrine.errors import DataError
-from vitrine.samples import Examples
+from vitrine.samples import Examples, Samples
 from vitrine.study.result import Result
 from vitrine.study.yaml_reader import write_yaml
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 FOLDERS = ("figures", "models", "predictions")
 FILES = (
-    "log.txt", "metrics.json", "provenance.json", "report.html", "result.json", "search.csv", "study.yaml"
+    "log.txt", "metrics.json", "provenance.json", "refused.csv", "report.html", "result.json", "search.csv",
+    "study.yaml",
 )  # fmt: skip
 
 
@@ -60,6 +61,22 @@ def write_outputs(
     for track, columns in scores.items():
         write_predictions(folder / f"{track}.parquet", truth[track], columns)
     result.write(out)
+
+
+def write_refused_rows(out: Path, samples: Samples) -> int:
+    """Write ``refused.csv``, the rows of a table that were left out, and return their number.
+
+    A file of an earlier run is taken away where there are none.
+    """
+    from vitrine.simulate.table import write_refused
+
+    path = out / "refused.csv"
+    rows = getattr(samples.items, "attrs", {}).get("refused", ())
+    if rows:
+        write_refused(path, rows)
+    else:
+        path.unlink(missing_ok=True)
+    return len(rows)
 
 
 def write_predictions(path: Path, examples: Examples, scores: dict[str, NDArray[np.float64]]) -> None:

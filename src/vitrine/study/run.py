@@ -29,7 +29,7 @@ from vitrine.study.explanations import explain_track
 from vitrine.study.fitting import fit_task, load_fitted, resumed_lines
 from vitrine.study.log import Log
 from vitrine.study.model_folders import write_models
-from vitrine.study.outputs import start_folder, write_outputs
+from vitrine.study.outputs import start_folder, write_outputs, write_refused_rows
 from vitrine.study.provenance import provenance, setup_table
 from vitrine.study.reference import features_task
 from vitrine.study.result import Figure, Result, Row
@@ -109,6 +109,8 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
     write_models(study, work, out, result)
     scores = {track: found.scores for track, found in work.found.items()}
     write_outputs(out, study, {name: data.truth for name, data in work.judged.items()}, scores, result)
+    if refused := write_refused_rows(out, work.first.samples):
+        log(f"wrote {out / 'refused.csv'}: {refused:,} rows of the table that were left out")
     if work.searched is not None:
         write_search(out, work.searched)
     for line in resumed_lines(campaign.outcomes):
