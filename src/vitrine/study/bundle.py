@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from vitrine.samples import Examples, Samples
 from vitrine.study import shelf
 from vitrine.study.card import model_card
 from vitrine.study.data import folds_of
+from vitrine.study.ensemble_folder import MEMBERS, copy_member, member_files
 from vitrine.study.fitting import FACTS, SCORES, UNFINISHED, load_fitted
 from vitrine.study.model_format import (
     CARD,
@@ -57,6 +58,7 @@ class ModelFolder:
     written_by: the version of vitrine that made it.
     verified: its files have the checksums that were written with them; false for a folder of
         format 1, which has none.
+    members: of an ensemble, which is the mean of what they predict. member: whether this is one of them.
     """
 
     folder: Path
@@ -74,14 +76,19 @@ class ModelFolder:
     potential_sha256: str | None = None
     written_by: str = ""
     verified: bool = True
+    members: tuple[ModelFolder, ...] = ()
+    member: bool = False
 
     def load(self) -> Model:
         """The fitted model.
 
         Raises
         ------
-        DataError: its files are missing or broken.
+        DataError: its files are missing or broken. TypeError: an ensemble, whose members are loaded.
         """
+        if self.member:
+            with member_files(self.name, self.folder) as place:
+                return load_fitted(place, self.model, self.target, self.seed)
         return load_fitted(self.folder, self.model, self.target, self.seed)
 
     def predict(self, examples: Examples, fitted: Model | None = None) -> NDArray[np.float64]:
@@ -113,19 +120,20 @@ def write_model_folder(
     folder: Path,
     study: Study,
     name: str,
-    fitted: Path,
+    fitted: Path | Mapping[str, Path],
     samples: Samples,
     examples: Examples,
     result: Result,
     more: Callable[[Path], None] = lambda folder: None,
+    members: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write one model of a run, replacing what was there.
 
     Parameters
     ----------
-    fitted: store entry of the model that was fitted on all samples.
+    fitted: store entry of the model that was fitted on all samples; of an ensemble by name of its members.
     samples, examples: what it was trained on. result: of the run; the model's rows go along.
-    more: writes further files of the model into the folder.
+    more: writes further files of the model into the folder. members: recipes of those of an ensemble.
 
     Raises
     ------
@@ -137,9 +145,13 @@ def write_model_folder(
             raise DataError(f"{path}: a file is in the place of a model folder; move it away")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    for path in fitted.iterdir():
-        if path.name not in _OF_THE_STORE:
-            shutil.copyfile(path, temporary / path.name)
+    if isinstance(fitted, Mapping):
+        for member, place in fitted.items():
+            copy_member(member, place, temporary, _OF_THE_STORE)
+    else:
+        for path in fitted.iterdir():
+            if path.name not in _OF_THE_STORE:
+                shutil.copyfile(path, temporary / path.name)
     more(temporary)
     rows = [asdict(r) for r in result.rows if r.model == name]
     (temporary / "metrics.json").write_text(json.dumps({"rows": rows}, indent=1), encoding="utf-8")
@@ -148,7 +160,10 @@ def write_model_folder(
     _write_splits(temporary / "splits.csv", study, samples, examples)
     (temporary / CARD).write_text(model_card(study, name, samples, examples, result), encoding="utf-8")
     # as it will be read, so that its own checksum holds
-    recipe = read_yaml(write_yaml(_recipe(study, name, temporary, samples, examples)))
+    written = _recipe(study, name, temporary, samples, examples)
+    if members:
+        written[MEMBERS] = [dict(recipe) for recipe in members]
+    recipe = read_yaml(write_yaml(written))
     (temporary / RECIPE).write_text(write_yaml(sealed(recipe, temporary)), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     temporary.replace(folder)
@@ -231,7 +246,7 @@ def load_model(folder: Path) -> ModelFolder:
         check_files(recipe, folder)
         model = parts["model"]
         assert isinstance(model, ModelPart)
-        return ModelFolder(
+        found = ModelFolder(
             folder=folder,
             name=str(recipe["name"]),
             study=str(recipe["study"]),
@@ -248,8 +263,27 @@ def load_model(folder: Path) -> ModelFolder:
             written_by=str(recipe["vitrine"]),
             verified=has_checksums(recipe),
         )
+        of_members = recipe.get(MEMBERS, ())
+        return replace(found, members=tuple(_member(found, recipe, own, path) for own in of_members))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise not_ours(path, error) from error
+
+
+def _member(whole: ModelFolder, recipe: Mapping[str, Any], own: Mapping[str, Any], path: Path) -> ModelFolder:
+    """One member of an ensemble, whose files lie beside those of the others."""
+    shared = {key: recipe[key] for key in ("vitrine", "study") if key in recipe}
+    said = {**own, **shared, "scale": recipe.get("scale", "smoke")}
+    model = _part("model", said, path)
+    assert isinstance(model, ModelPart)
+    return replace(
+        whole,
+        name=str(own["name"]),
+        model=model,
+        representation=_part("representation", said, path),
+        seed=int(own["seed"]),
+        feature_labels=tuple(own["feature_labels"]),
+        member=True,
+    )
 
 
 def _part(stage: str, recipe: Mapping[str, Any], path: Path) -> Part:

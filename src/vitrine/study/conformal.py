@@ -37,19 +37,26 @@ def reach_of(residuals: Sequence[float] | NDArray[np.float64], level: float = LE
     return float(rising[place]) if place < len(rising) else float("inf")
 
 
+def class_miss(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, classes): one less the probability of each class; scores are (n,) of class 1 or (n, classes)."""
+    both = np.stack([1 - scores, scores], axis=1) if scores.ndim == 1 else scores
+    return np.asarray(1 - both, dtype=np.float64)
+
+
 def reaches(found: OutOfFold, examples: Examples) -> dict[str, NDArray[np.float64]]:
-    """Half width around the prediction of every tested row by every model, fold by fold.
+    """How far the prediction of every tested row by every model may be off, fold by fold.
 
     Parameters
     ----------
-    examples: all of the track, with targets that are values.
+    examples: all of the track, with targets.
 
     Returns
     -------
-    model -> ``(n_tested,)`` float64 in the target's unit, of several seeds the first; NaN where a fold has
-    too few samples to validate.
+    model -> ``(n_tested,)`` float64, of several seeds the first: of values half the width of the interval, of
+    classes the most that is missing of a probability of 1 of a class that cannot be excluded. NaN where a
+    fold has too few samples to validate.
     """
-    if examples.target_kind != "value" or examples.target is None:
+    if examples.target is None or not examples.whole:
         return {}
     result = {}
     for model, held in found.held.items():
@@ -60,11 +67,17 @@ def reaches(found: OutOfFold, examples: Examples) -> dict[str, NDArray[np.float6
             fold = found.folds[number]
             if repeat:
                 continue
-            rows = examples.rows_of(fold.validation)
-            reach = reach_of(np.abs(scores - examples.target[rows]))
+            truth = examples.target[examples.rows_of(fold.validation)]
+            reach = reach_of(_misses(scores, truth, examples.target_kind))
             width[examples.rows_of(fold.test)] = reach if np.isfinite(reach) else np.nan
         result[model] = width if found.tested is None else width[examples.rows_of(found.tested)]
     return result
+
+
+def _misses(scores: NDArray[np.float64], truth: NDArray[Any], kind: str) -> NDArray[np.float64]:
+    if kind == "value":
+        return np.asarray(np.abs(scores - truth), dtype=np.float64)
+    return class_miss(scores)[np.arange(len(truth)), truth.astype(np.int64)]
 
 
 def interval_rows(
@@ -75,26 +88,30 @@ def interval_rows(
     widths: Mapping[str, NDArray[np.float64]],
     unit: str | None,
 ) -> list[Row]:
-    """Share of the tested rows whose interval holds the truth, and the mean half width.
+    """Share of the tested rows whose interval holds the truth, and mean half width or number of classes.
 
     Parameters
     ----------
-    judged: the tested rows. scores: model -> (n_rows,), of several seeds the first.
+    judged: the tested rows. scores: model -> (n_rows,) or (n_rows, classes), of several seeds the first.
     widths: of :func:`reaches`.
     """
-    if judged.target is None or judged.target_kind != "value":
+    if judged.target is None:
         return []
     rows = []
     groups = [judged.groups[owner] for owner in judged.owner]
+    size = "interval_half_width" if judged.target_kind == "value" else "classes_left"
     for model, width in widths.items():
         known = np.isfinite(width)
         if model not in scores or not known.any():
             continue
-        inside = (np.abs(scores[model] - judged.target) <= width)[known].astype(np.float64)
+        inside = _misses(scores[model], judged.target, judged.target_kind) <= width
+        sizes = width
+        if judged.target_kind != "value":
+            sizes = (class_miss(scores[model]) <= width[:, None]).sum(axis=1).astype(np.float64)
         own = [group for group, there in zip(groups, known, strict=True) if there]
         settings: dict[str, Any] = {"resamples": study.evaluation.resamples, "seed": study.seeds.bootstrap}
-        for metric, values in (("coverage", inside), ("interval_half_width", width[known])):
-            estimate = mean_over_groups(values, own, **settings)
+        for metric, values in (("coverage", inside.astype(np.float64)), (size, sizes)):
+            estimate = mean_over_groups(values[known], own, **settings)
             rows.append(
                 Row(
                     track=track,

@@ -285,7 +285,8 @@ def _mean_held(
 
 
 def _mean_facts(found: list[dict[str, Any]]) -> dict[str, Any]:
-    keys = ("train_seconds", "train_cpu_seconds", "predict_cpu_seconds", "predicted_rows", "epochs", "parameters")
+    keys = ["train_seconds", "train_cpu_seconds", "predict_cpu_seconds", "predicted_rows"]
+    keys += ["epochs", "parameters"]
     means = {k: float(np.mean([f[k] for f in found])) for k in keys if all(k in f for f in found)}
     counts = {f["parameters"] for f in found if "epochs" in f and "parameters" in f}
     # a network of another track may have another number of outputs; trees and support vectors differ by fold

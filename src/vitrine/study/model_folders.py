@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from vitrine.study.bundle import write_model_folder
+from vitrine.study.composition_reference import (
+    Compositions,
+    TrainingReference,
+    misses_of,
+    usual_distances,
+)
 from vitrine.study.cross_validation import first_seed
+from vitrine.study.ensemble_folder import recipes_of
 from vitrine.study.reference import copy_companion, reference_of
 from vitrine.study.result import Result
 from vitrine.study.spec import Study
@@ -21,10 +28,16 @@ def write_models(study: Study, work: Work, out: Path, result: Result) -> None:
     """A folder for each model of the first track, and for the main model of tracks with other samples."""
     for name, fitted in work.final.items():
         examples = work.first.seen[study.models[name].representation]
-        more = partial(_write_reference, study, work) if name == study.main_model else _nothing
+        more = _nothing
+        if name == study.main_model and work.features is not None:
+            more = partial(_write_reference, study, work)
+        if work.first.samples.kind == "formulas":
+            more = partial(_write_training, study, work, name)
         write_model_folder(
             out / "models" / name, study, name, fitted, work.first.samples, examples, result, more
         )
+    for name in study.models_of(study.tracks[0]):
+        _write_ensemble(study, work, name, out, result)
     main = study.main_model
     for track, fitted in work.final_of_track.items():
         data = work.data[track]
@@ -34,14 +47,32 @@ def write_models(study: Study, work: Work, out: Path, result: Result) -> None:
         write_model_folder(folder, _as_of(study, track), main, fitted, data.samples, examples, found)
 
 
+def _write_ensemble(study: Study, work: Work, name: str, out: Path, result: Result) -> None:
+    """An ensemble of models of formulas, whose members are in one folder."""
+    names = getattr(study.models[name], "of", ())
+    if not names or work.first.samples.kind != "formulas" or not set(names) <= set(work.final):
+        return
+    examples = work.first.seen[study.models[names[0]].representation]
+    write_model_folder(
+        out / "models" / name,
+        study,
+        name,
+        {member: work.final[member] for member in names},
+        work.first.samples,
+        examples,
+        result,
+        partial(_write_training, study, work, name),
+        recipes_of(study, names, work.first.seen),
+    )
+
+
 def _nothing(folder: Path) -> None:
     """A model folder needs no more files."""
 
 
 def _write_reference(study: Study, work: Work, folder: Path) -> None:
     """What the main model of strain maps knows of its training, and the networks of values beside it."""
-    if work.features is None:
-        return
+    assert work.features is not None
     companions = []
     for track, fitted in work.final_of_track.items():
         judged = work.judged[track].truth
@@ -52,6 +83,21 @@ def _write_reference(study: Study, work: Work, folder: Path) -> None:
             errors = np.sort(np.abs(lead - judged.target))
             companions.append({"track": track, "unit": label.unit, "residuals": errors.tolist()})
     reference_of(work.features, work.first.samples, companions).write(folder)
+
+
+def _write_training(study: Study, work: Work, name: str, folder: Path) -> None:
+    """What the model of formulas knows of its training: misses on what was tested, compositions."""
+    track = study.tracks[0].title
+    found, judged = work.found[track], work.judged[track].truth
+    if name not in found.scores:
+        return
+    lead = first_seed({name: found.scores[name]}, judged)[name]
+    if work.usual_distances is None:
+        work.usual_distances = usual_distances(work.first.samples, found.folds, study.seeds.bootstrap)
+        work.compositions = Compositions.of(list(work.first.samples.items["formula"]))
+    assert work.compositions is not None
+    misses = np.sort(misses_of(lead, judged))
+    TrainingReference(work.compositions, misses, work.usual_distances).write(folder)
 
 
 def _as_of(study: Study, title: str) -> Study:

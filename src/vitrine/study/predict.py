@@ -16,6 +16,7 @@ from vitrine.physics.configurations import checked_copy
 from vitrine.physics.rotation import DIRECTIONS
 from vitrine.samples import Examples, Samples
 from vitrine.study.bundle import ModelFolder
+from vitrine.study.composition_reference import TrainingReference, add_columns, told_of
 from vitrine.study.predict_plane import bond_table, is_reduced, prepared, received
 
 if TYPE_CHECKING:
@@ -46,7 +47,11 @@ def predict_table(
 def predict_formulas(
     model: ModelFolder, frame: pd.DataFrame, campaign: Campaign, name: str = "table"
 ) -> pd.DataFrame:
-    """The same table with a column ``<target>_predicted`` added.
+    """The same table with what is predicted beside each formula.
+
+    ``<target>_predicted`` is the value or the probability of class 1, of several classes the most probable,
+    with ``<target>_<class>`` for each probability; see :func:`.composition_reference.told_of` for the columns
+    of the interval and of the distance to the training, which models of earlier versions lack.
 
     Parameters
     ----------
@@ -57,11 +62,37 @@ def predict_formulas(
     ------
     DataError: a formula that cannot be read, or elements that the model does not know.
     """
-    representation: Any = model.representation
     ids = tuple(f"{name}:{row}" for row in frame.index)
     samples = Samples("formulas", frame.reset_index(drop=True), ids, ids)
-    scores = model.predict(representation.build(samples, campaign.compute))
-    return frame.assign(**{f"{model.source.get('target', 'target')}_predicted": scores})
+    found = []
+    for member in model.members or (model,):
+        representation: Any = member.representation
+        found.append(member.predict(representation.build(samples, campaign.compute)))
+    scores = np.asarray(np.mean(found, axis=0))
+    target = target_name(model)
+    columns: dict[str, Any] = {f"{target}_predicted": scores}
+    names = _class_names(model)
+    if scores.ndim == 2:
+        columns = {f"{target}_{words}": column for words, column in zip(names, scores.T, strict=True)}
+        columns[f"{target}_predicted"] = [names[number] for number in scores.argmax(axis=1)]
+    reference = TrainingReference.read(model.folder)
+    if reference is not None:
+        columns |= told_of(reference, list(frame["formula"]), scores, model.target, target, names)
+    return add_columns(frame, columns)
+
+
+def target_name(model: ModelFolder) -> str:
+    """What is predicted, in column names: the target's name, of its logarithm ``log10_<name>``."""
+    name = str(getattr(model.label, "column", None) or model.source.get("target", "target"))
+    return f"log10_{name}" if getattr(model.label, "log", False) else name
+
+
+def _class_names(model: ModelFolder) -> tuple[str, ...]:
+    """Names of the classes, where there are any."""
+    if model.class_names or model.target != "binary":
+        return model.class_names
+    known = model.source.get("classes") or ()
+    return tuple(str(words) for words in known) if len(known) == 2 else ("0", "1")
 
 
 def predict_frames(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vitrine.study.cross_validation import OutOfFold
 from vitrine.study.data import Data
@@ -12,6 +15,9 @@ from vitrine.study.data_curve import Curved
 from vitrine.study.search import Searched
 from vitrine.study.sweep import Swept
 from vitrine.study.transfer import Transferred
+
+if TYPE_CHECKING:
+    from vitrine.study.composition_reference import Compositions
 
 
 @dataclass
@@ -32,6 +38,10 @@ class Work:
     """later track with samples of its own -> store entry of the main model fitted on them"""
     features: Path | None = None
     """store entry of the features that the final main model finds in strain maps"""
+    usual_distances: NDArray[np.float64] | None = None
+    """rising: of tested formulas to those trained on, once it was asked for"""
+    compositions: Compositions | None = None
+    """of all formulas of the first track"""
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
 
