@@ -20,8 +20,8 @@ from vitrine.measure.prior_strain import LogPriorStrain, PriorStrain
 from vitrine.samples import Samples
 from vitrine.simulate.dislocations.source import DislocationDynamics
 from vitrine.strain_maps import StoredMap, StrainMap
-from vitrine.study.predict_maps import predict_maps
 from vitrine.study.conformal import reach_of
+from vitrine.study.predict_maps import predict_maps
 from vitrine.study.reference import Reference
 from vitrine.testing.inputs import map_samples
 

@@ -13,6 +13,7 @@ import http.client
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from vitrine.errors import DataError
@@ -158,7 +159,8 @@ def _keep(raw: bytes, place: Path) -> None:
             "write to"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def download(url: str, title: str) -> bytes:

@@ -153,9 +153,10 @@ class Table(Part):
         looks = re.fullmatch(r"[\w-]+/[\w-]+", self.table)
         if found is None and looks and not self.table.lower().endswith(ENDINGS):
             known = did_you_mean(self.table, PUBLISHED)
-            sets = "" if known.startswith("; known") else f"; published sets: {', '.join(published_names())}"
+            near = known if known.startswith("; did") else ""
             raise DataError(
-                f"{self.table} is neither a file (looked from {Path.cwd()}) nor a published set{known}{sets}"
+                f"{self.table} is neither a file (looked from {Path.cwd()}) nor a published set{near}; "
+                f"published sets: {', '.join(published_names())}"
             )
         return found
 

@@ -175,7 +175,7 @@ class TrainingReference:
 
 
 def misses_of(scores: NDArray[np.float64], examples: Examples) -> NDArray[np.float64]:
-    """(n_rows,) how wrong scores are: absolute errors, of classes one less the probability of the true one."""
+    """(n_rows,) how wrong scores are: absolute errors; of classes one less the true one's probability."""
     assert examples.target is not None
     if examples.target_kind == "value":
         return np.abs(scores - examples.target)
