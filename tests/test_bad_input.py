@@ -18,6 +18,7 @@ from bad_folders import MODELS, RUNS, STORES
 from bad_inputs import FLAGS, FORMULAS, OVERRIDES, STUDIES, TABLES, Bad
 from bad_maps import MAPS
 from bad_planes import PLANES
+from bad_tables import PUBLISHED_AND_TARGETS
 from vitrine.cli.main import main
 
 CASES: list[Bad] = [
@@ -38,6 +39,7 @@ CASES: list[Bad] = [
     *PLANES,
     *DISLOCATIONS,
     *MAPS,
+    *PUBLISHED_AND_TARGETS,
 ]
 FOREMOST = ("study: not YAML", "formula: 'Xx2'", "dump: cut short", "model: another format", "store: a file")
 """Cases that are run once more as processes of their own."""
