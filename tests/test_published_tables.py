@@ -318,6 +318,16 @@ def test_truth_values_are_kept_as_words(monkeypatch: pytest.MonkeyPatch) -> None
     assert items["target"].dtype == object and set(items["target"]) == {"True", "False"}
 
 
+def test_the_page_lists_every_set() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "tables.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\S+/\S+)` \| ([\d,]+) \|", page, flags=re.MULTILINE))
+    assert rows == {name: f"{PUBLISHED[name].rows:,}" for name in SETS}
+    for name in SETS:
+        (line,) = re.findall(rf"^\| `{name}` \| [\d,]+ \| (.*)$", page, flags=re.MULTILINE)
+        assert f"`{PUBLISHED[name].target}`" in line
+        assert (PUBLISHED[name].units[PUBLISHED[name].target] or "two classes") in line
+
+
 def test_addresses_are_those_of_a_commit() -> None:
     for name in SETS:
         for file in PUBLISHED[name].files:

@@ -12,11 +12,14 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from study_cases import GLASS, TABLE
+from vitrine.cli.main import main
 from vitrine.errors import DataError
 from vitrine.measure.class_column import BinaryColumn, ClassColumn
 from vitrine.measure.column import Column
 from vitrine.samples import Samples
 from vitrine.simulate.table import Table, read_formulas, write_refused
+from vitrine.study.yaml_reader import write_yaml
 
 HEAD = "formula,e,gap,kind\n"
 
@@ -298,3 +301,35 @@ def test_a_large_table_takes_less_than_two_gigabytes(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     count, kilobytes, seconds = map(float, done.stdout.split())
     assert count == 300_000 and kilobytes < 1_000_000 and seconds < 30, done.stdout
+
+
+def test_runs_and_predictions_write_what_they_leave_out(
+    write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VITRINE_STORE", str(tmp_path / "store"))
+    good = "".join(f"Fe{n}O,{n}\n" for n in range(1, 13))
+    write(f"formula,e\n{good}Xx,2\nNiO,\n")
+    study = {key: value for key, value in {**GLASS, **TABLE}.items() if key != "scales"}
+    study |= {"source": {"kind": "table", "table": "t.csv"}, "evaluation": {"metrics": ["mae"]}}
+    (tmp_path / "s.yaml").write_text(write_yaml(study))
+    run = ["run", "s.yaml", "--scale", "smoke", "--out", "run", "--set", "models.m.kind=ridge"]
+    command(monkeypatch, *run, "--skip-bad")
+    rows = list(csv.reader((tmp_path / "run" / "refused.csv").open()))
+    assert rows[0] == ["row", "formula", "e", "reason"] and [row[0] for row in rows[1:]] == ["13", "14"]
+    assert "wrote run/refused.csv: 2 rows of the table that were left out" in capsys.readouterr().out
+    write("formula\nFeO\nXx\n", "new.csv")
+    command(monkeypatch, "predict", "run/models/m", "new.csv", "--skip-bad")
+    assert "wrote new-predicted-refused.csv: 1 rows that were left out" in capsys.readouterr().out
+    assert (tmp_path / "new-predicted-refused.csv").read_text().splitlines()[0] == "row,formula,reason"
+    write(f"formula,e\n{good}")
+    command(monkeypatch, *run)
+    assert not (tmp_path / "run" / "refused.csv").exists(), "that of an earlier run"
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["vitrine", *words])
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code
