@@ -60,6 +60,7 @@ STRAINS = {
 FOLDS = {"folds": 5, "validation": 0.1, "seed": 0}
 ALLOYS = {
     "models.mlp.epochs": 4,
+    "budget.epochs": 15,
     "models.random_forest.trees": 10,
     "evaluation.resamples": 50,
     "tracks": [{"split": {"kind": "grouped", **FOLDS}}, {"split": {"kind": "random", **FOLDS}}],

@@ -82,7 +82,8 @@ class Joined(Part):
 
     def citations(self) -> tuple[str, ...]:
         """Those of all, each once."""
-        return tuple(dict.fromkeys(citation for part in self.of for citation in part.citations()))
+        parts = getattr(self, "of", ())  # the pages ask a part without settings
+        return tuple(dict.fromkeys(citation for part in parts for citation in part.citations()))
 
     def build(self, samples: Samples, compute: Compute) -> Examples:
         """One row per formula, ``(n, sum of all features) float32``.

@@ -76,6 +76,8 @@ def with_models(study: Study, names: Sequence[str]) -> Study:
         "claims": tuple(claim for claim in study.claims if _can_be_judged(claim, first)),
         "sweeps": tuple(s for s in (_left(s, "models", models) for s in study.sweeps) if s is not None),
     }
+    if study.ship is not None:
+        changes["ship"] = tuple(name for name in study.ship if name in models) or (main,)
     if study.data_curve is not None:
         curve = _left(study.data_curve, "models", models)
         gone = curve is not None and curve.beside not in models

@@ -100,6 +100,10 @@ def _check_models(study: Study) -> None:
                 f"fitting models: {_fitting_models(representation.makes, target)}"
             )
     _check_model_name(study, "main_model", study.main_model)
+    for name in study.ship or ():
+        _check_model_name(study, "ship", name)
+    if study.ship is not None and study.main_model not in study.ship:
+        raise StudyError(f"ship: the main model {study.main_model!r} must be among them")
     for what in ("shuffled_labels", "reference"):
         if getattr(study.evaluation, what) is not None:
             _check_model_name(study, f"evaluation.{what}", getattr(study.evaluation, what))

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from vitrine.study import shelf
 from vitrine.study.sections import (
     MODEL_NAME,
+    Budget,
     DataCurve,
     Evaluation,
     Matrix,
@@ -27,6 +28,7 @@ _STAGE_OF = {"source": "source", "unseen": "source", "label": "label", "represen
 _NULL = {"type": "null"}
 _SECTIONS: dict[str, type[BaseModel]] = {
     "evaluation": Evaluation,
+    "budget": Budget,
     "seeds": Seeds,
     "published": Published,
     "published_subset": PublishedSubset,
@@ -126,6 +128,7 @@ def _properties() -> dict[str, Any]:
             "additionalProperties": {"$ref": "#/$defs/model"},
         },
         "evaluation": {"$ref": "#/$defs/evaluation"},
+        "budget": {"$ref": "#/$defs/budget"},
         "seeds": {"$ref": "#/$defs/seeds"},
         "published": {"type": "array", "items": {"$ref": "#/$defs/published"}},
         "sweeps": {"type": "array", "items": {"$ref": "#/$defs/sweep"}},
@@ -135,6 +138,7 @@ def _properties() -> dict[str, Any]:
         "series": {"type": "array", "items": {"$ref": "#/$defs/series"}},
         "explanations": {"type": "array", "items": {"$ref": "#/$defs/explanation"}},
         "claims": {"type": "array", "items": {"enum": sorted(shelf.kinds("claim"))}},
+        "ship": {"anyOf": [{"type": "array", "minItems": 1, "items": {"type": "string"}}, _NULL]},
         "scale": {"enum": list(SCALES)},
     }
     for name, field in Study.model_fields.items():

@@ -59,6 +59,9 @@ class Study(Strict):
         min_length=1, description="what is trained, by names of your own"
     )
     main_model: str = Field(description="the model of figures and of the unseen source")
+    ship: tuple[str, ...] | None = Field(
+        None, min_length=1, description="models to fit once more on all samples and keep; all by default"
+    )
     evaluation: Evaluation = Field(description="what is measured")
     budget: Budget = Field(Budget(), description="what every model may have at most")
     seeds: Seeds = Field(Seeds(), description="every seed that is not a source's or a split's")
@@ -137,7 +140,9 @@ class Study(Strict):
         return tuple(
             name
             for name in self.models
-            if not hasattr(self.models[name], "of") and (name in own or name not in others)
+            if not hasattr(self.models[name], "of")
+            and (name in own or name not in others)
+            and (self.ship is None or name in self.ship)
         )
 
     def models_of(self, track: Track) -> tuple[str, ...]:
