@@ -217,7 +217,13 @@ def test_kind_of_target_without_reading_a_file() -> None:
     assert Table(table="jarvis/formation_energy").target_kind() == "value"
     assert Table(table="matbench/mp_is_metal").target_kind() == "binary"
     assert Table(table="perov5/heat", target="dir_gap").target_kind() == "value"
-    assert Table(table="mp/structures", target="crys_sys").target_kind() is None  # not at hand
+
+
+def test_nothing_is_fetched_for_a_look_at_the_kind(server: Server) -> None:
+    table = Table(table="mine/json", target="composition", formula="mbid")
+    assert table.target_kind() is None and server.asked == []
+    Table(table="mine/json").samples(())
+    assert table.target_kind() == "binary"
 
 
 # --- settings

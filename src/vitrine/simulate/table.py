@@ -182,6 +182,10 @@ class Table(Part):
         if targets is None or len(targets) > 1:
             return "value" if published is not None or existing(self.table) else None
         if published is not None:
+            from vitrine.simulate.published_files import found
+
+            if not all(found(published, file) for file in published.files):
+                return None  # nothing is fetched for a look
             column = self._published_frame(published, ())[0][targets[0]]
         else:
             path = existing(self.table)
