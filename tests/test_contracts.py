@@ -50,6 +50,7 @@ from vitrine.represent.strain_scalars import StrainScalars
 from vitrine.represent.structural_metrics import StructuralMetrics
 from vitrine.represent.table_columns import TableColumns
 from vitrine.represent.two_point import TwoPoint
+from vitrine.represent.volume import VolumePerAtom
 from vitrine.represent.voronoi_graph import VoronoiGraph
 from vitrine.samples import Examples, Samples
 from vitrine.simulate.configurations import Configurations
@@ -370,6 +371,14 @@ class TestAtomSpecificHomology(RepresentationContract):
     """What crystals may undergo, see tests/test_asph.py."""
 
     part = AtomSpecificHomology(cutoff=4.5)
+    symmetries = ("order", "scale")
+
+    def samples(self) -> Samples:
+        return crystal_samples()
+
+
+class TestVolumePerAtom(RepresentationContract):
+    part = VolumePerAtom()
     symmetries = ("order", "scale")
 
     def samples(self) -> Samples:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -156,6 +157,9 @@ class RandomForest(ModelPart):
     seeded: ClassVar[bool] = True
     targets: ClassVar[frozenset[str]] = ANY_TARGET
     summary: ClassVar[str] = "random forest"
+    grids: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
+        "trials": {"max_features": (0.33, 1.0, 0.1)}
+    }
 
     def build(self, target: str, seed: int) -> SklearnModel:
         """The model."""
@@ -183,6 +187,9 @@ class GradientBoosting(ModelPart):
     l2: float = Field(1.0, ge=0, description="L2 penalty on leaf values")
     targets: ClassVar[frozenset[str]] = ANY_TARGET
     summary: ClassVar[str] = "histogram gradient boosting"
+    grids: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
+        "trials": {"learning_rate": (0.05, 0.1, 0.2), "max_leaf_nodes": (15, 31, 63)}
+    }
 
     def build(self, target: str, seed: int) -> SklearnModel:
         """The model."""

@@ -33,6 +33,10 @@ class _OnVectors(NetworkPart):
     takes: ClassVar[frozenset[str]] = frozenset({"vectors"})
     targets: ClassVar[frozenset[str]] = ANY_TARGET
 
+    grids: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
+        "trials": {"learning_rate": (3e-4, 1e-4, 1e-3, 3e-5)}
+    }
+
     def inputs_of(self, examples: Examples) -> dict[str, int]:
         """``n_features``, and ``n_outputs`` where there are several classes."""
         inputs = super().inputs_of(examples)

@@ -66,6 +66,9 @@ class Perceptron(NetworkPart):
     learning_rate: float = Field(1e-3, gt=0, description="of Adam")
 
     summary: ClassVar[str] = "fully connected network with skip connections"
+    grids: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
+        "trials": {"learning_rate": (1e-3, 3e-4, 3e-3)}
+    }
 
     def network(self, n_features: int) -> nn.Module:
         """See :class:`vitrine.learn.networks.dense.DenseNetwork`."""

@@ -15,12 +15,13 @@ from vitrine.represent.asph import AtomSpecificHomology
 from vitrine.represent.composition import ElementalFractions
 from vitrine.represent.magpie import Magpie
 from vitrine.represent.table_columns import TableColumns
+from vitrine.represent.volume import VolumePerAtom
 from vitrine.tasks import Compute
 
 if TYPE_CHECKING:
     from vitrine.samples import Examples, Samples
 
-KINDS = ("elemental-fractions", "magpie", "table-columns", "asph")
+KINDS = ("elemental-fractions", "magpie", "table-columns", "asph", "volume-per-atom")
 
 
 def _of_known_kind(value: Any) -> Any:
@@ -34,7 +35,7 @@ def _of_known_kind(value: Any) -> Any:
 
 
 FormulaVectors = Annotated[
-    ElementalFractions | Magpie | TableColumns | AtomSpecificHomology,
+    ElementalFractions | Magpie | TableColumns | AtomSpecificHomology | VolumePerAtom,
     Field(discriminator="kind"),
     BeforeValidator(_of_known_kind),
 ]

@@ -50,7 +50,7 @@ class TableColumns(Part):
             no finite number of single precision, named by row and column. There are no rows.
         """
         items = samples.items
-        targets = {"target", str(samples.about.get("target", "target"))}
+        targets = {"target", str(samples.about.get("target", "target")), *samples.about.get("targets", ())}
         known = [str(name) for name in items.columns if name not in ("formula", *targets)]
         for name in self.columns:
             if name in targets:

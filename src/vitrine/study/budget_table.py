@@ -51,6 +51,16 @@ def budget_table(study: Study, track: str, facts: Facts, rows: Sequence[Row]) ->
     return [PlainTable(f"What it costs: {track.replace('_', ' ')}", _note(study), columns, lines)]
 
 
+def cost_rows(track: str, facts: Facts) -> list[Row]:
+    """Parameters of every model and epochs of networks, for scripts; seconds differ from run to run."""
+    return [
+        Row(track=track, model=model, metric=name, value=float(known[name]))
+        for model, known in facts.items()
+        for name in ("parameters", "epochs")
+        if name in known and model != SHUFFLED
+    ]
+
+
 def cost_figure(study: Study, track: str, facts: Facts, rows: Sequence[Row]) -> list[Figure]:
     """Error against number of parameters, a point for each model."""
     metric = study.evaluation.metrics[0]

@@ -29,7 +29,8 @@ class Evidence:
     """What claims are judged on: examples and out-of-fold scores of one track.
 
     samples: that the examples were made of. scores: model -> (n_rows,), of several seeds the first.
-    swept: settings of the label that were varied. rows: of all tracks, differences and series too.
+    track: name of it. swept: settings of the label that were varied.
+    rows: of all tracks, differences and series too.
     groups: (n_rows,) int64, group of each row. main: name of the study's main model.
     """
 
@@ -43,6 +44,7 @@ class Evidence:
     """published fraction of positives, if the study names one"""
     resamples: int
     seed: int
+    track: str = ""
     swept: tuple[Swept, ...] = ()
     rows: tuple[Row, ...] = ()
 

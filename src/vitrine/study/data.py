@@ -87,8 +87,8 @@ def gather(
     DataError: no usable sample. StudyError: label and representation disagree on the rows.
     """
     samples: Samples = source.samples(campaign.compute(source_tasks(source)))
-    for name, reason in samples.left_out.items():
-        log(f"left out: {name}: {reason}")
+    for line in left_out_lines(samples.left_out):
+        log(line)
     if not len(samples):
         if unseen:
             return Data(samples)
@@ -100,6 +100,18 @@ def gather(
         raise DataError(f"the label {study.label.kind!r} left out every sample")  # type: ignore[attr-defined]
     log(f"{len(samples)} samples in {len(set(samples.groups))} groups")
     return labelled(study, samples, models, campaign, one_class=unseen)
+
+
+MOST_NAMED = 20
+"""samples that were left out and are named one by one"""
+
+
+def left_out_lines(reasons: Mapping[str, str]) -> list[str]:
+    """A line for each sample that was left out, and one for those beyond the first."""
+    lines = [f"left out: {name}: {reason}" for name, reason in list(reasons.items())[:MOST_NAMED]]
+    more = len(reasons) - MOST_NAMED
+    rest = [f"left out: {more:,} more, each with its reason in provenance.json"]
+    return lines + (rest if more > 0 else [])
 
 
 def labelled(
@@ -125,8 +137,8 @@ def _without(samples: Samples, reasons: Mapping[str, str], log: Log) -> Samples:
     """The samples that the label can use; the others are reported."""
     if not reasons:
         return samples
-    for name, reason in reasons.items():
-        log(f"left out: {name}: {reason}")
+    for line in left_out_lines(reasons):
+        log(line)
     keep = [i for i, name in enumerate(samples.ids) if name not in reasons]
     return samples.select(keep, left_out=dict(reasons))
 

@@ -15,7 +15,7 @@ from vitrine.study.cross_validation import Fit, OutOfFold, collect, plan_fold, s
 from vitrine.study.data import Data
 from vitrine.study.log import Log
 from vitrine.study.result import Curve, CurveFigure, Figure, Row
-from vitrine.study.scoring import score_rows
+from vitrine.study.scoring import differences, score_rows
 
 if TYPE_CHECKING:
     from vitrine.study.sections import Track
@@ -124,13 +124,19 @@ def _drawn(
 
 
 def data_curve_rows(study: Study, curved: list[Curved]) -> list[Row]:
-    """All metrics at each number of groups."""
-    return [
-        row
-        for own in curved
-        for count, found in own.found.items()
-        for row in score_rows(study, own.track, own.truth_of(found), found.scores, None, {WHERE: count})
-    ]
+    """All metrics at each number of groups, and each other model minus the first, paired."""
+    assert study.data_curve is not None
+    first, *others = study.data_curve.models
+    rows = []
+    for own in curved:
+        for count, found in own.found.items():
+            truth, place = own.truth_of(found), {WHERE: count}
+            rows += score_rows(study, own.track, truth, found.scores, None, place)
+            for other in others:
+                pair = (found.scores[other], found.scores[first])
+                words = f"this model minus {first}"
+                rows += differences(study, own.track, truth, pair, other, words, None, place)
+    return rows
 
 
 def data_curve_figures(

@@ -16,17 +16,18 @@ from vitrine.errors import StudyError, did_you_mean
 from vitrine.evaluate.splits import Fold
 from vitrine.learn.protocol import Embeds
 from vitrine.study import figures, shelf
-from vitrine.study.budget_table import budget_table, cost_figure
+from vitrine.study.budget_table import budget_table, cost_figure, cost_rows
 from vitrine.study.ceiling import CEILING, ceiling_scores
 from vitrine.study.claims import Evidence
 from vitrine.study.class_figures import subset_figures
 from vitrine.study.cluster_figures import cluster_figures
 from vitrine.study.conformal import interval_rows, reaches
 from vitrine.study.cross_validation import cross_validate, first_seed, must, store_examples, within
-from vitrine.study.data import Data, gather, source_tasks
+from vitrine.study.data import Data, gather, left_out_lines, source_tasks
 from vitrine.study.data_curve import data_curve_figures, data_curve_rows, run_data_curve
 from vitrine.study.explanations import explain_track
 from vitrine.study.fitting import fit_task, load_fitted, resumed_lines
+from vitrine.study.leaks import leak_note
 from vitrine.study.log import Log
 from vitrine.study.model_folders import write_models
 from vitrine.study.outputs import start_folder, write_outputs, write_refused_rows
@@ -293,8 +294,10 @@ def _evaluate_track(study: Study, work: Work, track: Track, result: Result, *, f
     result.rows += subset_rows(study, name, data.samples, data.truth, found.scores, unit)
     if found.called:
         result.rows += threshold_rows(study, name, data.truth, found.called)
+    result.notes += leak_note(name, work.data[name].samples.groups, found.folds)
     widths = {m: w for m, w in reaches(found, work.data[name].truth).items() if m in lead}
     result.rows += interval_rows(study, name, data.truth, lead, widths, unit)
+    result.rows += cost_rows(name, found.facts)
     result.tables += budget_table(study, name, found.facts, result.rows)
     drawn: list[Figure] = subset_figures(study, name, result.rows)
     drawn += cost_figure(study, name, found.facts, result.rows)
@@ -332,6 +335,7 @@ def _evidence(study: Study, work: Work, rows: Sequence[Row]) -> Evidence:
         prevalence=study.evaluation.published_prevalence,
         resamples=study.evaluation.resamples,
         seed=study.seeds.bootstrap,
+        track=study.tracks[0].title,
         swept=tuple(work.swept),
         rows=tuple(rows),
     )
@@ -391,7 +395,7 @@ def _conclude(study: Study, work: Work, campaign: Campaign, result: Result) -> N
         which = f" of track {track}" if several else ""
         note = samples.about.get("note")
         result.notes += [f"The source{which} is {note}."] if note else []
-        result.notes += [f"left out: {name}: {reason}" for name, reason in samples.left_out.items()]
+        result.notes += left_out_lines(samples.left_out)
     result.provenance = provenance(study, work.data, work.timings, campaign.outcomes)
     parts: list[Any] = [study.source, study.label, study.representation, *study.models.values()]
     parts += [track.label for track in study.tracks if track.label is not None]

@@ -370,17 +370,17 @@ def difference_rows(
         words = f"{main} minus this model"
         for name in others:
             if name != main:
-                rows += _differences(study, track, examples, (scores[main], scores[name]), name, words, unit)
+                rows += differences(study, track, examples, (scores[main], scores[name]), name, words, unit)
     if reference in scores:
         words = f"this model minus {reference}"
         for name in others:
             if name != reference:
                 pair = (scores[name], scores[str(reference)])
-                rows += _differences(study, track, examples, pair, name, words, unit)
+                rows += differences(study, track, examples, pair, name, words, unit)
     return rows
 
 
-def _differences(
+def differences(
     study: Study,
     track: str,
     examples: Examples,
@@ -388,8 +388,12 @@ def _differences(
     model: str,
     words: str,
     unit: str | None,
+    where: Mapping[str, Any] | None = None,
 ) -> list[Row]:
-    """One score minus another, by the metrics that compare models."""
+    """One score minus another, by the metrics that compare models.
+
+    where: what else distinguishes the rows.
+    """
     assert examples.target is not None
     rows = []
     if examples.target_kind == "classes" and "accuracy" in study.evaluation.metrics:
@@ -402,7 +406,7 @@ def _differences(
             seed=study.seeds.bootstrap,
         )
         seeds = {} if pair[0].ndim == 2 else {"seeds": [study.seeds.model + n for n in range(len(pair[0]))]}
-        place = {"difference": words, **seeds}
+        place = {"difference": words, **seeds, **(where or {})}
         return [_row(track, model, "accuracy", found, None, place, None, study)]
     for metric in ("average_precision", "roc_auc", "mae"):
         if metric not in study.evaluation.metrics:
@@ -417,7 +421,7 @@ def _differences(
             seed=study.seeds.bootstrap,
         )
         seeded = max(pair, key=lambda score: score.ndim)
-        place = _with_seeds(study, {"difference": words}, seeded)
+        place = _with_seeds(study, {"difference": words, **(where or {})}, seeded)
         rows.append(_row(track, model, metric, found, unit, place, None, study))
     return rows
 
