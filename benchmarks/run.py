@@ -236,6 +236,13 @@ def asph_rows() -> list[str]:
     return list(rows())
 
 
+def composition_rows() -> list[str]:
+    """BRNet against plain torch, memory of a large table."""
+    from composition import rows
+
+    return list(rows())
+
+
 SECTIONS: dict[str, Callable[[], list[str]]] = {
     "d2min": d2min_rows,
     "neighbours": neighbour_rows,
@@ -254,6 +261,7 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "two-point": two_point_rows,
     "strain-maps": strain_map_rows,
     "asph": asph_rows,
+    "composition": composition_rows,
     "magpie": magpie_rows,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
