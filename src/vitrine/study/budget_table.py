@@ -121,9 +121,9 @@ def _with_interval(row: Row, signed: bool = False) -> str:
         return ""
     sign = "+" if signed else ""
     text = f"{row.value:{sign}.4f}"
-    if row.low is None or row.high is None:
-        return text
-    return f"{text} [{row.low:{sign}.4f}, {row.high:{sign}.4f}]"
+    if row.low is not None and row.high is not None:
+        text += f" [{row.low:{sign}.4f}, {row.high:{sign}.4f}]"
+    return text.replace("-", "\u2212")
 
 
 def _number(value: Any, decimals: int) -> str:
