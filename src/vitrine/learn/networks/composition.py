@@ -112,14 +112,21 @@ class AttentionBlock(nn.Module):
         self.joined = nn.Linear(width, width)
         self.layers = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """x (n, k, width), bias (n, 1, 1, k) added to the scores of each element -> (n, k, width)."""
-        n, k, width = x.shape
-        parts = self.query_key_value(self.before_attention(x)).view(n, k, 3, self._heads, -1)
-        query, key, value = parts.permute(2, 0, 3, 1, 4)
+    def forward(self, x: Tensor, place: Tensor, bias: Tensor) -> Tensor:
+        """Elements that are there, one after the other, -> the same, changed.
+
+        Parameters
+        ----------
+        x: (t, width). place: (t,) position of each in a table of n formulas with room for k elements. bias:
+            (n, 1, 1, k) added to the scores of each element, far below 0 where there is none.
+        """
+        n, k, width = len(bias), bias.shape[-1], x.shape[1]
+        parts = self.query_key_value(self.before_attention(x))
+        table = parts.new_zeros(n * k, 3 * width).index_copy(0, place, parts)
+        query, key, value = table.view(n, k, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
         scores = query @ key.transpose(-1, -2) / (width // self._heads) ** 0.5 + bias
-        seen = (scores.softmax(dim=-1) @ value).transpose(1, 2).reshape(n, k, width)
-        x = x + self.joined(seen)
+        seen = (scores.softmax(dim=-1).to(value.dtype) @ value).transpose(1, 2).reshape(n * k, width)
+        x = x + self.joined(seen.index_select(0, place))
         out: Tensor = x + self.layers(self.before_layers(x))
         return out
 
@@ -144,19 +151,26 @@ class ElementAttention(nn.Module):
         self.blocks = nn.ModuleList(AttentionBlock(width, heads) for _ in range(blocks))
         self.trunk = nn.Sequential(*(DenseLayer(a, b, True) for a, b in pairwise([2 * width, *trunk])))
 
+    def states(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What stands for each element that is there, (t, width), its formula and its fraction (t,)."""
+        n, k = len(x), int((x > 0).sum(dim=1).max().clamp_min(1)) if len(x) else 1
+        fraction, element = x.topk(k, dim=1)
+        # few formulas have as many elements as the largest: what is not there is not computed
+        place = (fraction > 0).flatten().nonzero().squeeze(1)
+        share, symbol = fraction.flatten()[place], element.flatten()[place]
+        logarithm = share.clamp_min(1e-6).log()
+        h = self.embedding[symbol] + self.amount(torch.stack([share, logarithm / 4], dim=-1))
+        bias = x.new_full((n * k,), -1e4).index_copy(0, place, logarithm).view(n, 1, 1, k)
+        for block in self.blocks:
+            h = block(h, place, bias)
+        return h, place // k, share
+
     def forward(self, x: Tensor) -> Tensor:
         """Fractions (n, n_features) -> (n, last of the trunk)."""
-        k = int((x > 0).sum(dim=1).max().clamp_min(1)) if len(x) else 1
-        fraction, element = x.topk(k, dim=1)
-        logarithm = fraction.clamp_min(1e-6).log()
-        there = fraction > 0
-        amounts = torch.stack([fraction, logarithm / 4], dim=-1)
-        h = self.embedding[element] + self.amount(amounts)
-        bias = logarithm.masked_fill(~there, -1e4)[:, None, None, :]
-        for block in self.blocks:
-            h = block(h, bias)
-        weighted = (h * fraction[..., None]).sum(dim=1)
-        even = (h * there[..., None]).sum(dim=1) / there.sum(dim=1, keepdim=True).clamp_min(1)
+        h, owner, share = self.states(x)
+        nothing = h.new_zeros(len(x), h.shape[1])
+        weighted = nothing.index_add(0, owner, h * share[:, None].to(h.dtype))
+        even = nothing.index_add(0, owner, h) / (x > 0).sum(dim=1, keepdim=True).clamp_min(1)
         out: Tensor = self.trunk(torch.cat([weighted, even], dim=-1))
         return out
 
