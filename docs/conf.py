@@ -36,6 +36,8 @@ nitpicky = True
 nitpick_ignore_regex = [
     # other projects: their inventories would have to be downloaded
     (r"py:.*", r"(?!vitrine\b).*"),
+    # validators within a type
+    (r"py:class", r"vitrine\.(?:\w+\.)*_\w+"),
 ]
 
 html_theme = "furo"
