@@ -90,7 +90,10 @@ def test_costs_stand_in_one_table(small_run: tuple[Study, Result, Path]) -> None
     assert set(lines) == set(MODELS)
     assert lines["brnet"][2] == "4,679,457" and lines["brnet"][3] == "2" and lines["brnet"][-1] == ""
     assert float(lines["brnet"][4]) > 0 and float(lines["random_forest"][5]) > 0
-    assert lines["ensemble"][2:6] == ["", "", "", ""], "its members are paid for already"
+    members = [float(lines[name][4]) for name in ("element_attention", "attributes_boosting")]
+    assert float(lines["ensemble"][4]) == pytest.approx(sum(members), abs=0.2), (
+        "what its members cost together"
+    )
     assert "at most 100,000 training rows, at most 2 epochs and one setting" in table.note
     html = (folder / "report.html").read_text(encoding="utf-8")
     assert "What it costs: grouped" in html and "4,679,457" in html
@@ -357,10 +360,96 @@ def test_a_target_of_three_classes_runs_and_predicts(tmp_path: Path) -> None:
     told = vitrine.predict(
         tmp_path / "run/models/element_attention", pd.DataFrame({"formula": ["FeO", "Fe2O3"]})
     )
-    names = ["phase_alpha", "phase_beta", "phase_gamma"]
+    names = ["phase_p_alpha", "phase_p_beta", "phase_p_gamma"]
     np.testing.assert_allclose(told[names].sum(axis=1), 1, atol=1e-6)
     assert set(told["phase_predicted"]) <= {"alpha", "beta", "gamma"}
     assert all(words for words in told["phase_set"])
+
+
+def test_two_classes_are_called_by_their_names(tmp_path: Path) -> None:
+    table = table_of(tmp_path, stability=lambda n, r: np.array(["stable", "unstable"])[np.arange(n) % 2])
+    overrides = [table, "source.target=stability", "evaluation.resamples=20", "data_curve=null"]
+    few = ["mean", "ridge", "svm", "mlp"]
+    study = load_study("branched-composition", "smoke", overrides, tracks=["grouped"], models=few)
+    result = vitrine.run(study, tmp_path / "run", store=tmp_path / "store")
+    assert result.setup["positives"].startswith("unstable: ")
+    for name in few:
+        told = vitrine.predict(
+            tmp_path / "run" / "models" / name, pd.DataFrame({"formula": ["FeO", "Fe2O3"]})
+        )
+        np.testing.assert_allclose(told["stability_p_stable"] + told["stability_p_unstable"], 1, atol=1e-6)
+        assert set(told["stability_predicted"]) <= {"stable", "unstable"}
+        assert set(told["stability_set"]) <= {"stable", "unstable", "stable or unstable"}
+    card = (tmp_path / "run" / "models" / "ridge" / "README.md").read_text(encoding="utf-8")
+    assert "the probability of unstable" in card
+
+
+def test_a_class_of_two_rows_stops_no_model(tmp_path: Path) -> None:
+    table = table_of(tmp_path, rare=lambda n, r: np.where(np.arange(n) < 2, "yes", "no"))
+    overrides = [table, "source.target=rare", "evaluation.resamples=20", "data_curve=null"]
+    study = load_study("branched-composition", "smoke", overrides, tracks=["random"], models=["mean", "svm"])
+    result = vitrine.run(study, tmp_path / "run", store=tmp_path / "store")
+    assert one(result, "svm", "roc_auc", track="random").n > 5
+
+
+def test_the_last_row_of_an_epoch_alone_stops_no_network(tmp_path: Path) -> None:
+    from test_composition_networks import formula_examples
+    from vitrine.learn.composition import IRNet
+
+    examples = formula_examples()
+    part = IRNet(epochs=1, batch=50, learning_rate=1e-3)
+    model = part.build("value", 0).fit(examples.select(np.arange(101)), None, lambda _: None)
+    assert np.isfinite(model.predict(examples)).all()
+
+
+def test_columns_of_the_user_are_kept_aside(small_run: tuple[Study, Result, Path]) -> None:
+    frame = pd.DataFrame({"formula": ["Cu3Au"], "e_form_low": ["mine"], "distance_to_training": [7]})
+    told = vitrine.predict(small_run[2] / "models" / "random_forest", frame)
+    assert told["e_form_low (table)"].tolist() == ["mine"]
+    assert told["distance_to_training (table)"].tolist() == [7] and told["distance_to_training"].tolist() == [
+        0
+    ]
+
+
+def test_models_know_only_what_the_budget_let_them_see(tmp_path: Path, shared_store: Path) -> None:
+    settings = {"budget.rows": 30, "evaluation.resamples": 20, "data_curve": None}
+    study = vitrine.load_study(
+        "branched-composition", "smoke", settings, models=["ridge"], tracks=["grouped"]
+    )
+    vitrine.run(study, tmp_path / "run", store=shared_store)
+    folder = tmp_path / "run" / "models" / "ridge"
+    splits = pd.read_csv(folder / "splits.csv")
+    roles = splits["role_in_this_model"].value_counts()
+    assert roles["train"] == 30 and roles["left out (budget)"] > 400
+    reference = TrainingReference.read(folder)
+    assert reference is not None and len(reference.compositions.names) == 30 + roles["validation"]
+    unseen = splits["group"][splits["role_in_this_model"] == "left out (budget)"].tolist()
+    assert (reference.compositions.nearest(unseen)[0] > 0).all()
+
+
+def test_units_are_those_of_what_is_learned() -> None:
+    from vitrine.measure.column import Column
+    from vitrine.samples import Samples
+    from vitrine.study.data import target_name, unit_of
+
+    frame = pd.DataFrame({"formula": ["NaCl"], "target": [1.0], "k": [1.0], "gap": [2.0]})
+    about = {"target": "k", "targets": ["k", "gap"], "unit": "GPa"}
+    samples = Samples("formulas", frame, ("t:1",), ("NaCl",), about)
+    assert unit_of(Column(), samples) == "GPa" and target_name(Column(), about) == "k"
+    assert (
+        unit_of(Column(log=True), samples) == "log10(GPa)"
+        and target_name(Column(log=True), about) == "log10_k"
+    )
+    assert (
+        unit_of(Column(column="gap"), samples) is None and target_name(Column(column="gap"), about) == "gap"
+    )
+    assert unit_of(Column(column="gap", unit="eV"), samples) == "eV"
+
+
+def test_attention_over_elements_is_refused_other_features() -> None:
+    overrides = ["models.element_attention.representation=attributes"]
+    with pytest.raises(StudyError, match="'element-attention' takes elemental-fractions alone, not 'magpie'"):
+        load_study("branched-composition", "smoke", overrides)
 
 
 def test_several_targets_are_asked_one_after_the_other(tmp_path: Path) -> None:
@@ -379,16 +468,21 @@ def test_a_split_of_the_table_itself(tmp_path: Path) -> None:
         gap=lambda n, r: r.normal(size=n),
         part=lambda n, r: np.array(["train", "train", "test"])[np.arange(n) % 3],
     )
-    tracks = "tracks=[{split: {kind: given}}]"
-    overrides = [table, "source.target=gap", "source.split=part", tracks, "data_curve=null"]
-    overrides.append("evaluation.resamples=20")
+    overrides = [
+        table,
+        "source.target=gap",
+        "source.split=part",
+        "data_curve=null",
+        "evaluation.resamples=20",
+    ]
     study = load_study("branched-composition", "smoke", overrides, models=["mean", "ridge"])
+    assert [track.title for track in study.tracks] == ["given", "grouped", "random", "matbench"]
     result = vitrine.run(study, tmp_path / "run", store=tmp_path / "store")
     frame = pd.read_csv(tmp_path / "mine.csv")
     assert one(result, "ridge", "mae", track="given").n == (frame["part"] == "test").sum()
-    overrides[2] = "source.split=null"
+    overrides[2] = "tracks=[{split: {kind: given}}]"
     study = load_study("branched-composition", "smoke", overrides, models=["mean", "ridge"])
-    with pytest.raises(StudyError, match=r"source\.split"):
+    with pytest.raises(StudyError, match=r"track given: .*source\.split"):
         vitrine.run(study, tmp_path / "other", store=tmp_path / "store")
 
 

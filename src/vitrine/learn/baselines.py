@@ -51,7 +51,8 @@ class Mean(ModelPart):
 
     kind: Literal["mean"] = "mean"
     takes: ClassVar[frozenset[str]] = ANYTHING
-    summary: ClassVar[str] = "the mean of the training targets"
+    targets: ClassVar[frozenset[str]] = ANY_TARGET
+    summary: ClassVar[str] = "the mean of the training targets; of classes their frequencies"
 
     def build(self, target: str, seed: int) -> ConstantModel:
         """The model."""
@@ -63,16 +64,22 @@ class ConstantModel:
 
     def __init__(self, seed: int, random: bool) -> None:
         self._seed, self._random, self._mean, self._classes = seed, random, 0.0, 0
+        self._frequencies: list[float] = []
 
     def fit(self, train: Examples, validation: Examples | None, progress: Progress) -> Self:
         """Keep the mean of the targets."""
         assert train.target is not None
         self._mean = float(train.target.mean(dtype=np.float64))
         self._classes = len(train.class_names)
+        if self._classes:
+            counts = np.bincount(train.target.astype(np.int64), minlength=self._classes)
+            self._frequencies = (counts / counts.sum()).tolist()
         return self
 
     def predict(self, examples: Examples) -> NDArray[np.float64]:
         """The mean, or random scores in [0, 1); of several classes random probabilities that sum to 1."""
+        if self._classes and not self._random:
+            return np.tile(np.array(self._frequencies, np.float64), (examples.n_rows, 1))
         if self._classes:
             drawn = np.random.default_rng(self._seed).random((examples.n_rows, self._classes))
             return np.asarray(drawn / drawn.sum(axis=1, keepdims=True), np.float64)
@@ -83,7 +90,8 @@ class ConstantModel:
     def save(self, folder: Path) -> None:
         """Write ``constant.json``."""
         (folder / CONSTANT).write_text(
-            json.dumps({"mean": self._mean, "classes": self._classes}), encoding="utf-8"
+            json.dumps({"mean": self._mean, "classes": self._classes, "frequencies": self._frequencies}),
+            encoding="utf-8",
         )
 
     def load(self, folder: Path) -> Self:
@@ -99,6 +107,9 @@ class ConstantModel:
             self._mean, self._classes = float(data["mean"]), int(data.get("classes", 0))
             if not np.isfinite(self._mean) or not 0 <= self._classes <= 10_000:
                 raise ValueError("the mean is not finite, or a number of classes impossible")
+            self._frequencies = [float(part) for part in data.get("frequencies", ())]
+            if len(self._frequencies) not in (0, self._classes) or not np.isfinite(self._frequencies).all():
+                raise ValueError("there are other frequencies than classes")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"{path} holds no constant written by vitrine: {error}") from error
         return self
@@ -211,9 +222,11 @@ class GradientBoosting(ModelPart):
 class SklearnModel:
     """A scikit-learn estimator on the rows of the examples."""
 
-    def __init__(self, estimator: Any, target: str, rows: int | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, estimator: Any, target: str, rows: int | None = None, seed: int = 0, calibrated: bool = False
+    ) -> None:
         self._estimator, self._target = estimator, target
-        self._rows, self._seed = rows, seed
+        self._rows, self._seed, self._calibrated = rows, seed, calibrated
 
     def fit(self, train: Examples, validation: Examples | None, progress: Progress) -> Self:
         """Fit on the training rows, or on a random part of them; what validates is left alone."""
@@ -226,6 +239,8 @@ class SklearnModel:
             part = np.random.default_rng(self._seed).permutation(len(target))[: self._rows]
             features, target = features[part], target[part]
         with threadpool_limits(1):
+            if self._calibrated:
+                self._estimator = _with_probabilities(self._estimator, target)
             self._estimator.fit(features, target)
         return self
 
@@ -236,8 +251,11 @@ class SklearnModel:
         with threadpool_limits(1):
             if self._target == "value":
                 return np.asarray(self._estimator.predict(examples.features), dtype=np.float64)
-            scores = np.asarray(self._estimator.predict_proba(examples.features), dtype=np.float64)
-        seen = np.asarray(self._estimator.classes_, np.int64)
+            seen = np.asarray(self._estimator.classes_, np.int64)
+            if hasattr(self._estimator, "predict_proba"):
+                scores = np.asarray(self._estimator.predict_proba(examples.features), dtype=np.float64)
+            else:
+                scores = (self._estimator.predict(examples.features)[:, None] == seen).astype(np.float64)
         if self._target == "classes":  # a class may be absent in training
             found = np.zeros((len(scores), max(len(examples.class_names), int(seen.max()) + 1)))
             found[:, seen] = scores
@@ -277,8 +295,25 @@ class SklearnModel:
     def describe(self) -> dict[str, Any]:
         """The estimator's name and how many numbers it has learned."""
         last = self._estimator[-1] if hasattr(self._estimator, "steps") else self._estimator
+        inner = getattr(last, "calibrated_classifiers_", None)
+        last = inner[0].estimator if inner else last
         found = _parameters(getattr(last, "regressor_", last))
         return {"estimator": type(last).__name__} | ({} if found is None else {"parameters": found})
+
+
+def _with_probabilities(estimator: Any, target: NDArray[Any]) -> Any:
+    """The last step of a pipeline of classes within a calibration, where every class has rows for it."""
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.dummy import DummyClassifier
+    from sklearn.pipeline import make_pipeline
+
+    counts = np.unique(target, return_counts=True)[1]
+    *steps, last = (step for _, step in estimator.steps)
+    if len(counts) < 2:
+        return make_pipeline(*steps, DummyClassifier(strategy="prior"))
+    if counts.min() < 2:
+        return estimator
+    return make_pipeline(*steps, CalibratedClassifierCV(last, ensemble=False, cv=min(3, int(counts.min()))))
 
 
 def _parameters(estimator: Any) -> int | None:

@@ -46,7 +46,7 @@ class _OnVectors(NetworkPart):
 class BranchedResidual(_OnVectors):
     """BRNet (Gupta et al. 2023): two parallel branches summed, then a trunk with a skip at each layer.
 
-    With ``schedule: plateau`` and a patience of 50 epochs it is iBRNet (doi:10.1186/s13321-024-00879-9).
+    With ``schedule: plateau`` and a patience of 50 epochs it is iBRNet (doi:10.1186/s13321-024-00811-6).
     """
 
     kind: Literal["brnet"] = "brnet"
@@ -57,8 +57,9 @@ class BranchedResidual(_OnVectors):
     summary: ClassVar[str] = "branched residual network on vectors: BRNet, and iBRNet by its schedule"
 
     def citations(self) -> tuple[str, ...]:
-        """BRNet."""
-        return ("10.1038/s41598-023-36336-5",)
+        """BRNet; with a schedule, iBRNet."""
+        own = ("10.1038/s41598-023-36336-5",)
+        return own if self.schedule == "constant" else (*own, "10.1186/s13321-024-00811-6")
 
     def network(self, n_features: int, n_outputs: int = 1) -> nn.Module:
         """See :func:`vitrine.learn.networks.composition.branched`."""
@@ -121,6 +122,7 @@ class ElementAttention(_OnVectors):
         description="neurons of the layers after the mean over elements",
     )
 
+    only_of: ClassVar[frozenset[str]] = frozenset({"elemental-fractions"})
     summary: ClassVar[str] = "attention among the elements of a formula, learned embeddings"
 
     def citations(self) -> tuple[str, ...]:
@@ -155,6 +157,9 @@ class ElementAttention(_OnVectors):
 class SupportVectors(ModelPart):
     """Support vectors with a Gaussian kernel, on a random part of the rows where there are many.
 
+    Probabilities of classes are a logistic curve of the decision, by cross-validation on the training rows; a
+    class with a single one of these has no such curve, and the classes then have the probabilities 0 and 1.
+
     Time grows with the square of the rows and more.
     """
 
@@ -172,7 +177,6 @@ class SupportVectors(ModelPart):
 
     def build(self, target: str, seed: int) -> SklearnModel:
         """The model, on standardised features and target."""
-        from sklearn.calibration import CalibratedClassifierCV
         from sklearn.compose import TransformedTargetRegressor
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
@@ -180,8 +184,8 @@ class SupportVectors(ModelPart):
 
         shared: dict[str, Any] = {"C": self.penalty, "cache_size": 500}
         if target != "value":
-            classes = SVC(class_weight="balanced", random_state=seed, **shared)
-            machine: Any = CalibratedClassifierCV(classes, ensemble=False, cv=3)
-            return SklearnModel(make_pipeline(StandardScaler(), machine), target, self.rows, seed)
+            machine: Any = SVC(class_weight="balanced", random_state=seed, **shared)
+            pipeline = make_pipeline(StandardScaler(), machine)
+            return SklearnModel(pipeline, target, self.rows, seed, calibrated=True)
         machine = TransformedTargetRegressor(SVR(epsilon=0.05, **shared), transformer=StandardScaler())
         return SklearnModel(make_pipeline(StandardScaler(), machine), target, self.rows, seed)

@@ -65,16 +65,22 @@ class Perceptron(NetworkPart):
     batch: int = Field(32, ge=1, description="rows in a step")
     learning_rate: float = Field(1e-3, gt=0, description="of Adam")
 
+    targets: ClassVar[frozenset[str]] = frozenset({"binary", "value", "classes"})
     summary: ClassVar[str] = "fully connected network with skip connections"
     grids: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
         "trials": {"learning_rate": (1e-3, 3e-4, 3e-3)}
     }
 
-    def network(self, n_features: int) -> nn.Module:
+    def inputs_of(self, examples: Examples) -> dict[str, int]:
+        """``n_features``, and ``n_outputs`` where there are several classes."""
+        inputs = super().inputs_of(examples)
+        return inputs | ({"n_outputs": len(examples.class_names)} if examples.class_names else {})
+
+    def network(self, n_features: int, n_outputs: int = 1) -> nn.Module:
         """See :class:`vitrine.learn.networks.dense.DenseNetwork`."""
         from vitrine.learn.networks.dense import DenseNetwork
 
-        return DenseNetwork(n_features, self.widths, self.residual)
+        return DenseNetwork(n_features, self.widths, self.residual, n_outputs)
 
 
 class Equivariant(NetworkPart):

@@ -98,6 +98,8 @@ class ModelPart(Part):
     not_determining: ClassVar[frozenset[str]] = frozenset({"representation"})
     """the examples, whose digest enters the key of a fit, hold what it makes"""
     takes: ClassVar[frozenset[str]] = frozenset({"vectors", "graphs"})
+    only_of: ClassVar[frozenset[str]] = frozenset()
+    """kinds of representations that it takes alone, where not all that make such examples will do"""
     targets: ClassVar[frozenset[str]] = frozenset({"binary", "value"})
     grids: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {}
     """name -> setting -> values: grids that a search may go through"""

@@ -236,8 +236,8 @@ PUBLISHED: dict[str, Published] = {
         val=(51_255, "af138c2bfed3a8eb8fc2e202690fae94190e0e64258625ce1612df45298193d4"),
         test=(51_255, "773275807866c98cef1d36887e2f33cf3a3bb0428fc8faf6912cdcff19961172"),
         citations=_OQMD,
-        note="trained on the published validation file (51,255 rows), tested on the published test file: the "
-        "published training file, five times as large, is not at hand",
+        note="the published validation file (51,255 rows, its part to train on) and test file: the published "
+        "training file, five times as large, is not at hand",
     ),
     "oqmd/gap": _crabnet(
         "OQMD_Bandgap", "eV",
@@ -294,8 +294,8 @@ PUBLISHED: dict[str, Published] = {
         formula="formula",
         licence="MIT (repository); underlying data: Computational Materials Repository, DTU",
         citations=("10.48550/arXiv.2110.06197", _PEROVSKITES, "10.1039/C1EE02717D"),
-        note="trained on the published validation file, tested on the published test file: the training file "
-        "is not at hand; the column cif holds the structures",
+        note="the published validation file (its part to train on) and test file: the training file is not "
+        "at hand; the column cif holds the structures",
     ),
     "mp/structures": Published(
         files=(

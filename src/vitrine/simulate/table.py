@@ -174,6 +174,16 @@ class Table(Part):
         except Exception:  # noqa: BLE001 - whatever is wrong is said by samples()
             return None
 
+    def brings_split(self) -> bool:
+        """Whether the rows say of themselves where they belong: a column, or the files of a published set."""
+        if self.split is not None or self._embedded:
+            return self.split is not None
+        try:
+            published = self._published()
+        except DataError:  # said by samples()
+            return False
+        return published is not None and len({file.part for file in published.files}) > 1
+
     def _look(self) -> TargetKind | None:
         published = self._published()
         targets = (self.target,) if isinstance(self.target, str) else self.target

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 import vitrine
 from vitrine.campaign.store import MARKER
 from vitrine.errors import DataError, StudyError
+from vitrine.evaluate.splits import Fold
 from vitrine.learn.protocol import SCALER, Model, ModelPart
 from vitrine.parts import Part
 from vitrine.samples import Examples, Samples
 from vitrine.study import shelf
 from vitrine.study.card import model_card
+from vitrine.study.cross_validation import within
 from vitrine.study.data import folds_of
 from vitrine.study.ensemble_folder import MEMBERS, copy_member, member_files
 from vitrine.study.fitting import FACTS, SCORES, UNFINISHED, load_fitted
@@ -193,7 +195,7 @@ def _recipe(study: Study, name: str, folder: Path, samples: Samples, examples: E
         "feature_labels": list(examples.feature_labels),
         "normalisation": _normalisation(folder),
         "target": examples.target_kind,
-        "class_names": list(examples.class_names),
+        "class_names": _class_names(study, samples, examples),
         "threshold": study.evaluation.threshold,
         "seed": model_seed(study, 0),
         "source": about,
@@ -208,6 +210,14 @@ def _recipe(study: Study, name: str, folder: Path, samples: Samples, examples: E
     }
 
 
+def _class_names(study: Study, samples: Samples, examples: Examples) -> list[str]:
+    """Of several classes, and of two where the label names them."""
+    label: Any = study.label
+    if examples.target_kind == "binary" and hasattr(label, "class_names"):
+        return [str(name) for name in label.class_names(samples)]
+    return list(examples.class_names)
+
+
 def _normalisation(folder: Path) -> str | None:
     """The file that holds means and spreads of the features; None if the model uses them as they are."""
     if (folder / SCALER).is_file():
@@ -219,6 +229,9 @@ def _normalisation(folder: Path) -> str | None:
 def _write_splits(path: Path, study: Study, samples: Samples, examples: Examples) -> None:
     """Which fold tested each sample (none is empty), and which only decided when training stopped."""
     folds = folds_of(study.tracks[0].split, samples, examples)
+    rest = np.sort(np.concatenate([folds[0].train, folds[0].test]))
+    (final,) = within(study, [Fold(rest, folds[0].validation, rest[:0])])
+    trained = set(final.train.tolist())
     fold_of: dict[int, int] = {}
     for number, fold in enumerate(folds):
         fold_of |= dict.fromkeys(fold.test.tolist(), number)
@@ -227,7 +240,7 @@ def _write_splits(path: Path, study: Study, samples: Samples, examples: Examples
         writer = csv.writer(file)
         writer.writerow(["id", "group", "tested_in_fold", "role_in_this_model"])
         for i, (name, group) in enumerate(zip(samples.ids, samples.groups, strict=True)):
-            role = "validation" if i in stopping else "train"
+            role = "validation" if i in stopping else "train" if i in trained else "left out (budget)"
             writer.writerow([name, group, fold_of.get(i, ""), role])
 
 

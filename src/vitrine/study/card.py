@@ -13,6 +13,7 @@ import vitrine
 from vitrine.parts import Part
 from vitrine.samples import Examples, Samples
 from vitrine.study.card_tables import evaluation, in_tables, model_index, rows_of
+from vitrine.study.data import target_name, unit_of
 from vitrine.study.result import Result
 from vitrine.study.yaml_reader import write_yaml
 
@@ -103,8 +104,7 @@ def _short(value: Any) -> str:
 
 
 def _unit(study: Study, samples: Samples) -> str | None:
-    unit: str | None = getattr(study.label, "unit", None) or samples.about.get("unit")
-    return unit
+    return unit_of(study.label, samples)
 
 
 def _use(study: Study, name: str, samples: Samples, examples: Examples) -> list[str]:
@@ -118,13 +118,15 @@ def _use(study: Study, name: str, samples: Samples, examples: Examples) -> list[
     what = takes.get(part.takes, part.takes)
     row = {"graphs": "atom", "vectors": "row"}.get(examples.makes, "sample")
     if examples.target_kind == "binary":
-        gives = f"for every {row} the probability of class 1 ({study.label.summary})"
+        label: Any = study.label
+        positive = label.class_names(samples)[1] if hasattr(label, "class_names") else "class 1"
+        gives = f"for every {row} the probability of {positive} ({study.label.summary})"
     elif examples.target_kind == "classes":
         names = ", ".join(examples.class_names)
         gives = f"for every {row} the probability of each of {names} ({study.label.summary})"
     else:
         unit = _unit(study, samples)
-        column = samples.about.get("target", "the target")
+        column = target_name(study.label, samples.about)
         gives = f"for every {row} a value of `{column}`" + (f" in {unit}" if unit else "")
     return [
         "## Intended use",

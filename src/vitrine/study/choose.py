@@ -7,6 +7,7 @@ from typing import Any
 
 from vitrine.errors import StudyError, did_you_mean
 from vitrine.study import shelf
+from vitrine.study.sections import Track
 from vitrine.study.spec import Study
 
 
@@ -21,14 +22,21 @@ def with_tracks(study: Study, names: Sequence[str]) -> Study:
     for name in names:
         if name not in titles:
             raise StudyError(f"--tracks: no track {name!r}{did_you_mean(name, titles)}")
-    changes: dict[str, Any] = {"tracks": tuple(t for t in study.tracks if t.title in names)}
+    kept = tuple(t for t in study.tracks if t.title in names or _follows(t, names))
+    changes: dict[str, Any] = {"tracks": kept}
     if study.data_curve is not None and study.data_curve.tracks is not None:
         changes["data_curve"] = _left(study.data_curve, "tracks", names)
     explained = []
     for part in study.explanations:
-        kept = part if part.tracks is None else _left(part, "tracks", names)
-        explained += [] if kept is None else [kept]
+        left = part if part.tracks is None else _left(part, "tracks", names)
+        explained += [] if left is None else [left]
     return study.model_copy(update=changes | {"explanations": tuple(explained)})
+
+
+def _follows(track: Track, names: Sequence[str]) -> bool:
+    """Whether a track asks for another target in the manner of one of these tracks."""
+    column = getattr(track.label, "column", None)
+    return column is not None and any(track.title.startswith(f"{name}_") for name in names)
 
 
 def with_models(study: Study, names: Sequence[str]) -> Study:
@@ -54,11 +62,12 @@ def with_models(study: Study, names: Sequence[str]) -> Study:
         if kept:
             own = None if track.models is None else kept
             tracks.append(track.model_copy(update={"models": own}))
-    main = study.main_model if study.main_model in models else list(models)[-1]
-    if not tracks or main not in (tracks[0].models or models):
-        raise StudyError(
-            f"--models: the first track has no {main!r}, which figures and claims are drawn from"
-        )
+    if not tracks:
+        titles = ", ".join(track.title for track in study.tracks)
+        raise StudyError(f"--models: none of {', '.join(names)} goes through a track of {titles}")
+    main = study.main_model
+    if main not in (tracks[0].models or models):
+        main = list(tracks[0].models or models)[-1]
     evaluation = study.evaluation.model_copy(
         update={
             name: None

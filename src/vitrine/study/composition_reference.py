@@ -218,6 +218,7 @@ def told_of(
     columns: dict[str, Any] = {}
     reach = reach_of(reference.misses)
     if target == "value":
+        reach = reach if np.isfinite(reach) else np.nan  # too few samples to say
         columns = {f"{name}_low": scores - reach, f"{name}_high": scores + reach}
     else:
         names = list(class_names) or ["0", "1"]

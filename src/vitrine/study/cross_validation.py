@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitrine.campaign.campaign import Campaign
-from vitrine.errors import TaskError
+from vitrine.errors import StudyError, TaskError
 from vitrine.evaluate.metrics import best_threshold
 from vitrine.evaluate.splits import Fold
 from vitrine.samples import Examples
@@ -136,7 +136,11 @@ def plan_track(
         of the tasks. repeats: seeds of each model, by default as many as the study says.
     """
     plan: list[Fit] = []
-    for number, fold in enumerate(within(study, data.folds(track.split))):
+    try:
+        folds = within(study, data.folds(track.split))
+    except StudyError as error:
+        raise StudyError(f"track {track.title}: {error}") from error
+    for number, fold in enumerate(folds):
         for name in study.fitted_of(track) if models is None else models:
             model = study.models[name]
             seen = examples[name]
@@ -245,6 +249,8 @@ def collect(
         }
     for (track, model), several in facts.items():
         found[track].facts[model] = _mean_facts(several)
+    for columns in found.values():
+        _add_costs_of_ensembles(study, columns)
     models = dict.fromkeys(model for _, model in facts)
     return found, {m: _mean_facts([f for (_, n), fs in facts.items() if n == m for f in fs]) for m in models}
 
@@ -271,6 +277,18 @@ def _add_ensembles(study: Study, title: str, columns: OutOfFold) -> None:
             columns.held[name] = _mean_held([columns.held[member] for member in members])
     order = {name: place for place, name in enumerate(study.models)}
     columns.scores = dict(sorted(columns.scores.items(), key=lambda item: order.get(item[0], len(order))))
+
+
+def _add_costs_of_ensembles(study: Study, columns: OutOfFold) -> None:
+    """An ensemble costs what its members cost together."""
+    for name in columns.scores:
+        members = getattr(study.models.get(name), "of", ())
+        known = [columns.facts[member] for member in members if member in columns.facts]
+        if members and len(known) == len(members):
+            sums = ("train_cpu_seconds", "predict_cpu_seconds", "parameters")
+            total = {k: sum(f[k] for f in known) for k in sums if all(k in f for f in known)}
+            rows = {k: f[k] for f in known for k in ("predicted_rows",) if k in f}
+            columns.facts[name] = {**rows, **total}
 
 
 def _mean_held(

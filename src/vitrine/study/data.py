@@ -102,6 +102,23 @@ def gather(
     return labelled(study, samples, models, campaign, one_class=unseen)
 
 
+def unit_of(label: Any, samples: Samples) -> str | None:
+    """Unit of what is learned; that of a table's first target is not that of another column."""
+    own: str | None = getattr(label, "unit", None)
+    column = getattr(label, "column", None)
+    if own is None and column in (None, samples.about.get("target")):
+        own = samples.about.get("unit")
+        if own is not None and getattr(label, "log", False):
+            own = f"log10({own})"
+    return own
+
+
+def target_name(label: Any, about: Mapping[str, Any]) -> str:
+    """What is learned, in column names: the target's name, of its logarithm ``log10_<name>``."""
+    name = str(getattr(label, "column", None) or about.get("target", "target"))
+    return f"log10_{name}" if getattr(label, "log", False) else name
+
+
 MOST_NAMED = 20
 """samples that were left out and are named one by one"""
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vitrine.campaign.campaign import Campaign
 from vitrine.evaluate.splits import Fold, hold_out_groups
 from vitrine.samples import Examples
-from vitrine.study.cross_validation import Fit, OutOfFold, collect, plan_fold, store_examples
+from vitrine.study.cross_validation import Fit, OutOfFold, collect, plan_fold, store_examples, within
 from vitrine.study.data import Data
 from vitrine.study.log import Log
 from vitrine.study.result import Curve, CurveFigure, Figure, Row
@@ -72,7 +72,7 @@ def _plan(study: Study, track: Track, data: Data, examples: dict[str, Any], coun
     settings, split = study.data_curve, track.split
     assert settings is not None
     plan: list[Fit] = []
-    for number, fold in enumerate(data.folds(split)):
+    for number, fold in enumerate(within(study, data.folds(split))):
         smaller = _fewer(data.truth, fold, count, [settings.seed, number, count])
         if smaller is None:
             return []
@@ -181,7 +181,7 @@ def data_curve_figures(
 
 
 def _groups_in_training(study: Study, track: str, data: Data) -> int:
-    fold = data.folds(next(t.split for t in study.tracks if t.title == track))[0]
+    fold = within(study, data.folds(next(t.split for t in study.tracks if t.title == track)))[0]
     return len({data.samples.groups[i] for i in (*fold.train, *fold.validation)})
 
 

@@ -67,6 +67,7 @@ def fit_fold(
     learn, hold = examples.select(train), examples.select(validation)
     if shuffle_seed is not None:
         learn, hold = _shuffled(learn, shuffle_seed), _shuffled(hold, shuffle_seed + 1)
+    _warm_up(model, examples.target_kind, seed)
     start, start_cpu = time.monotonic(), time.process_time()
     fitted, tried = _best_of(model.trials(trials), learn, hold, seed, folder, progress)
     trained, trained_cpu = time.monotonic(), time.process_time()
@@ -91,6 +92,13 @@ def fit_fold(
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
 
 
+def _warm_up(model: ModelPart, target: str, seed: int) -> None:
+    """Import what a fit needs, so that its seconds do not depend on what the worker did before."""
+    build_model(model, target, seed)
+    if hasattr(model, "epochs"):
+        import vitrine.learn.training  # noqa: F401
+
+
 def _best_of(
     candidates: Sequence[ModelPart],
     learn: Examples,
@@ -101,7 +109,8 @@ def _best_of(
 ) -> tuple[Model, dict[str, object]]:
     """The candidate with the least validation error, fitted, and what was tried where there are several."""
     best: tuple[float, Model, ModelPart] | None = None
-    errors = []
+    errors: list[float] = []
+    resumed: list[int] = []
     for number, part in enumerate(candidates):
         fresh = build_model(part, learn.target_kind, seed)
         if isinstance(fresh, Resumable):
@@ -112,12 +121,16 @@ def _best_of(
         if len(candidates) == 1 or not len(hold):
             return fitted, {}
         errors.append(_error(fitted.predict(hold), hold))
+        resumed.append(int(fitted.describe().get("resumed_at", 0)))
         if best is None or errors[-1] < best[0]:
             best = errors[-1], fitted, part
     assert best is not None
     own = candidates[0].model_dump(mode="json")
     changed = {k: v for k, v in best[2].model_dump(mode="json").items() if v != own[k]}
-    return best[1], {"trials": len(candidates), "chosen": changed, "validation_errors": errors}
+    facts: dict[str, object] = {"trials": len(candidates), "chosen": changed, "validation_errors": errors}
+    if any(resumed):
+        facts["resumed_at"] = max(resumed)
+    return best[1], facts
 
 
 def _of_trial(progress: Callable[[float], None], number: int, trials: int, done: float) -> None:

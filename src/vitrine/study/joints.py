@@ -85,6 +85,11 @@ def _check_models(study: Study) -> None:
                 f"representation {representation.kind!r} makes {representation.makes}; "
                 f"fitting models: {_fitting_models(representation.makes, target)}"
             )
+        if model.only_of and representation.kind not in model.only_of:
+            raise StudyError(
+                f"models.{name}: {model.kind!r} takes {', '.join(sorted(model.only_of))} alone, not "
+                f"{representation.kind!r}; give the study another representation, or the model one of its own"
+            )
         if getattr(model, "spatial", False) and not getattr(representation, "geometry", False):
             raise StudyError(
                 f"models.{name}: {model.kind!r} sees space; give it a representation with geometry: true"

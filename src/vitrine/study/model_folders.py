@@ -32,7 +32,7 @@ def write_models(study: Study, work: Work, out: Path, result: Result) -> None:
         if name == study.main_model and work.features is not None:
             more = partial(_write_reference, study, work)
         if work.first.samples.kind == "formulas":
-            more = partial(_write_training, study, work, name)
+            more = partial(_write_training, study, work, name, study.tracks[0].title)
         write_model_folder(
             out / "models" / name, study, name, fitted, work.first.samples, examples, result, more
         )
@@ -44,7 +44,10 @@ def write_models(study: Study, work: Work, out: Path, result: Result) -> None:
         examples = data.seen[study.models[main].representation]
         folder = out / "models" / f"{main}-{track}"
         found = replace(result, rows=[row for row in result.rows if row.track == track])
-        write_model_folder(folder, _as_of(study, track), main, fitted, data.samples, examples, found)
+        more = _nothing
+        if data.samples.kind == "formulas":
+            more = partial(_write_training, study, work, main, track)
+        write_model_folder(folder, _as_of(study, track), main, fitted, data.samples, examples, found, more)
 
 
 def _write_ensemble(study: Study, work: Work, name: str, out: Path, result: Result) -> None:
@@ -61,7 +64,7 @@ def _write_ensemble(study: Study, work: Work, name: str, out: Path, result: Resu
         work.first.samples,
         examples,
         result,
-        partial(_write_training, study, work, name),
+        partial(_write_training, study, work, name, study.tracks[0].title),
         recipes_of(study, names, work.first.seen),
     )
 
@@ -85,19 +88,19 @@ def _write_reference(study: Study, work: Work, folder: Path) -> None:
     reference_of(work.features, work.first.samples, companions).write(folder)
 
 
-def _write_training(study: Study, work: Work, name: str, folder: Path) -> None:
+def _write_training(study: Study, work: Work, name: str, track: str, folder: Path) -> None:
     """What the model of formulas knows of its training: misses on what was tested, compositions."""
-    track = study.tracks[0].title
     found, judged = work.found[track], work.judged[track].truth
     if name not in found.scores:
         return
     lead = first_seed({name: found.scores[name]}, judged)[name]
-    if work.usual_distances is None:
-        work.usual_distances = usual_distances(work.first.samples, found.folds, study.seeds.bootstrap)
-        work.compositions = Compositions.of(list(work.first.samples.items["formula"]))
-    assert work.compositions is not None
+    samples = work.data[track].samples
+    if track not in work.usual_distances:
+        work.usual_distances[track] = usual_distances(samples, found.folds, study.seeds.bootstrap)
+        seen = samples.items["formula"].iloc[work.seen_by_final[track]]
+        work.compositions[track] = Compositions.of(list(seen))
     misses = np.sort(misses_of(lead, judged))
-    TrainingReference(work.compositions, misses, work.usual_distances).write(folder)
+    TrainingReference(work.compositions[track], misses, work.usual_distances[track]).write(folder)
 
 
 def _as_of(study: Study, title: str) -> Study:

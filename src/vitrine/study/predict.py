@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from vitrine.physics.rotation import DIRECTIONS
 from vitrine.samples import Examples, Samples
 from vitrine.study.bundle import ModelFolder
 from vitrine.study.composition_reference import TrainingReference, add_columns, told_of
+from vitrine.study.data import target_name
 from vitrine.study.predict_plane import bond_table, is_reduced, prepared, received
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ def predict_formulas(
 ) -> pd.DataFrame:
     """The same table with what is predicted beside each formula.
 
-    ``<target>_predicted`` is the value or the probability of class 1, of several classes the most probable,
-    with ``<target>_<class>`` for each probability; see :func:`.composition_reference.told_of` for the columns
-    of the interval and of the distance to the training, which models of earlier versions lack.
+    ``<target>_predicted`` is the value, or the class with ``<target>_p_<class>`` for each probability.
+    Columns of these names that the table has are called ``<name> (table)``. For those of the interval and of
+    the distance see :func:`.composition_reference.told_of`; models of earlier versions lack them.
 
     Parameters
     ----------
@@ -69,30 +70,25 @@ def predict_formulas(
         representation: Any = member.representation
         found.append(member.predict(representation.build(samples, campaign.compute)))
     scores = np.asarray(np.mean(found, axis=0))
-    target = target_name(model)
+    target, names = target_name(model.label, model.source), model.class_names
     columns: dict[str, Any] = {f"{target}_predicted": scores}
-    names = _class_names(model)
+    if model.target == "binary" and names:
+        scores = np.stack([1 - scores, scores], axis=1)
     if scores.ndim == 2:
-        columns = {f"{target}_{words}": column for words, column in zip(names, scores.T, strict=True)}
-        columns[f"{target}_predicted"] = [names[number] for number in scores.argmax(axis=1)]
+        columns = {f"{target}_p_{words}": column for words, column in zip(names, scores.T, strict=True)}
+        best = scores.argmax(axis=1) if model.target == "classes" else scores[:, 1] >= model.threshold
+        columns[f"{target}_predicted"] = [names[int(number)] for number in best]
     reference = TrainingReference.read(model.folder)
     if reference is not None:
         columns |= told_of(reference, list(frame["formula"]), scores, model.target, target, names)
-    return add_columns(frame, columns)
+    return add_columns(_aside(frame, columns), columns)
 
 
-def target_name(model: ModelFolder) -> str:
-    """What is predicted, in column names: the target's name, of its logarithm ``log10_<name>``."""
-    name = str(getattr(model.label, "column", None) or model.source.get("target", "target"))
-    return f"log10_{name}" if getattr(model.label, "log", False) else name
-
-
-def _class_names(model: ModelFolder) -> tuple[str, ...]:
-    """Names of the classes, where there are any."""
-    if model.class_names or model.target != "binary":
-        return model.class_names
-    known = model.source.get("classes") or ()
-    return tuple(str(words) for words in known) if len(known) == 2 else ("0", "1")
+def _aside(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """The table with columns of the user's own that have such names called ``<name> (table)``."""
+    found = frame.rename(columns={name: f"{name} (table)" for name in names if name in frame.columns})
+    found.attrs = dict(frame.attrs)
+    return found
 
 
 def predict_frames(

@@ -84,7 +84,9 @@ def setup_table(study: Study, data: Mapping[str, Data], facts: dict[str, dict[st
     """The study as a short table: one line per stage; ``data`` by track."""
     first = next(iter(data.values()))
     table = {"source": _line(study.source), "samples": _samples_line(first), "label": _line(study.label)}
-    table |= _target_line(first.truth)
+    label: Any = study.label
+    named = first.truth.target_kind == "binary" and hasattr(label, "class_names")
+    table |= _target_line(first.truth, str(label.class_names(first.samples)[1]) if named else None)
     parts: dict[str | None, tuple[str, Any]] = {None: ("representation", study.representation)}
     parts |= {name: (f"representation: {name}", part) for name, part in study.representations.items()}
     for name, (title, part) in parts.items():
@@ -115,11 +117,12 @@ def _samples_line(data: Data) -> str:
     return f"{len(samples)} in {len(set(samples.groups))} groups, {data.truth.n_rows} rows"
 
 
-def _target_line(truth: Examples) -> dict[str, str]:
+def _target_line(truth: Examples, positive: str | None) -> dict[str, str]:
     assert truth.target is not None
     if truth.target_kind == "binary":
         share = 100 * float(truth.target.mean(dtype=np.float64))
-        return {"positives": f"{int(truth.target.sum())} of {truth.n_rows} rows ({share:.2f} %)"}
+        which = "" if positive is None else f"{positive}: "
+        return {"positives": f"{which}{int(truth.target.sum())} of {truth.n_rows} rows ({share:.2f} %)"}
     if truth.target_kind == "classes":
         counts = np.bincount(truth.target.astype(np.int64), minlength=len(truth.class_names))
         words = (f"{count} of {name}" for name, count in zip(truth.class_names, counts, strict=True))

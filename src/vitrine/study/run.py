@@ -23,7 +23,7 @@ from vitrine.study.class_figures import subset_figures
 from vitrine.study.cluster_figures import cluster_figures
 from vitrine.study.conformal import interval_rows, reaches
 from vitrine.study.cross_validation import cross_validate, first_seed, must, store_examples, within
-from vitrine.study.data import Data, gather, left_out_lines, source_tasks
+from vitrine.study.data import Data, gather, left_out_lines, source_tasks, unit_of
 from vitrine.study.data_curve import data_curve_figures, data_curve_rows, run_data_curve
 from vitrine.study.explanations import explain_track
 from vitrine.study.fitting import fit_task, load_fitted, resumed_lines
@@ -184,7 +184,7 @@ def _fit_final(study: Study, work: Work, campaign: Campaign) -> None:
     started = time.monotonic()
     main = study.main_model
     shipped = study.shipped()
-    tasks = _final_tasks(study, study.tracks[0], work.first, shipped, campaign)
+    tasks = _final_tasks(study, study.tracks[0], work, shipped, campaign)
     seen = [id(work.first)]
     others = []
     for track in study.tracks[1:]:
@@ -192,7 +192,7 @@ def _fit_final(study: Study, work: Work, campaign: Campaign) -> None:
         if id(data) not in seen and main in study.fitted_of(track):
             seen.append(id(data))
             others.append(track.title)
-            tasks += _final_tasks(study, track, data, [main], campaign)
+            tasks += _final_tasks(study, track, work, [main], campaign)
     folders = []
     for outcome in must(campaign.compute(tasks)):
         assert outcome.folder is not None
@@ -216,12 +216,14 @@ def _features(study: Study, fit: Task, target: str, campaign: Campaign) -> Path 
 
 
 def _final_tasks(
-    study: Study, track: Track, data: Data, models: Sequence[str], campaign: Campaign
+    study: Study, track: Track, work: Work, models: Sequence[str], campaign: Campaign
 ) -> list[Task]:
+    data = work.data[track.title]
     fold = data.folds(track.split)[0]
     train = np.sort(np.concatenate([fold.train, fold.test]))
     (fold,) = within(study, [Fold(train=train, validation=fold.validation, test=fold.test[:0])])
     train = fold.train
+    work.seen_by_final[track.title] = np.concatenate([train, fold.validation])
     sets: dict[str, Any] = {"train": train, "validation": fold.validation, "test": np.zeros(0, np.int64)}
     examples = store_examples(study, data, models, campaign)
     prefix = "final" if track is study.tracks[0] else f"final/{track.title}"
@@ -239,8 +241,7 @@ def _final_tasks(
 
 
 def _unit(study: Study, data: Data) -> str | None:
-    unit: str | None = getattr(study.label, "unit", None) or data.samples.about.get("unit")
-    return unit
+    return unit_of(study.label, data.samples)
 
 
 def _evaluate(study: Study, work: Work, log: Log) -> Result:

@@ -91,9 +91,14 @@ class Study(Strict):
         return self.model_copy(update={"models": models})
 
     def of_its_source(self) -> Study:
-        """The study with those published tables alone that speak of its source."""
+        """The study with those published tables alone that speak of its source, all of it."""
         settings = self.source.model_dump()
-        kept = tuple(t for t in self.published if all(settings.get(k) == v for k, v in t.of.items()))
+        whole = settings.get("limit") is None
+        kept = tuple(
+            table
+            for table in self.published
+            if not table.of or (whole and all(settings.get(k) == v for k, v in table.of.items()))
+        )
         return self if kept == self.published else self.model_copy(update={"published": kept})
 
     def representation_of(self, model: str) -> Any:
@@ -260,8 +265,8 @@ def load_study(
     apply_overrides(data, overrides or ())
     follow_targets(data)
     study: Study = shelf.validate(Study, data, "")
-    study = with_models(study, models) if models else study
     study = with_tracks(study, tracks) if tracks else study
+    study = with_models(study, models) if models else study
     check_joints(study)
     return study.within_budget().of_its_source()
 

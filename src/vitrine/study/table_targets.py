@@ -23,14 +23,38 @@ def follow_targets(data: dict[str, Any]) -> None:
     source, label = data.get("source"), data.get("label")
     if not isinstance(source, Mapping) or source.get("kind") != "table" or not isinstance(label, Mapping):
         return
+    _follow_split(data, source)
     targets = source.get("target")
     if isinstance(targets, (list, tuple)) and len(targets) > 1:
         _ask_each(data, [str(name) for name in targets])
-    elif label.get("kind") == "column" and label.get("column") is None:
-        kind = _kind_of(source)
-        if kind in LABELS:
-            data["label"] = {"kind": LABELS[kind]}
+    for kind, name in LABELS.items():
+        if label.get("kind") == name:
             _metrics_for(data, METRICS[kind])
+    if label.get("kind") == "column" and label.get("column") is None:
+        found = _kind_of(source)
+        if found in LABELS:
+            data["label"] = {"kind": LABELS[found]}
+            _metrics_for(data, METRICS[found])
+
+
+def _follow_split(data: dict[str, Any], source: Mapping[str, Any]) -> None:
+    """A track on the split that the table brings, before the others, unless there is one."""
+    from pydantic import ValidationError
+
+    from vitrine.simulate.table import Table
+
+    tracks = data.get("tracks")
+    if not isinstance(tracks, list):
+        return
+    splits = [track.get("split") for track in tracks if isinstance(track, Mapping)]
+    if any(isinstance(split, Mapping) and split.get("kind") == "given" for split in splits):
+        return
+    try:
+        table = Table.model_validate(dict(source))
+    except ValidationError:
+        return
+    if table.brings_split():
+        data["tracks"] = [{"split": {"kind": "given"}, "note": "The split that the table brings."}, *tracks]
 
 
 def _kind_of(source: Mapping[str, Any]) -> str | None:

@@ -38,10 +38,12 @@ class Work:
     """later track with samples of its own -> store entry of the main model fitted on them"""
     features: Path | None = None
     """store entry of the features that the final main model finds in strain maps"""
-    usual_distances: NDArray[np.float64] | None = None
-    """rising: of tested formulas to those trained on, once it was asked for"""
-    compositions: Compositions | None = None
-    """of all formulas of the first track"""
+    usual_distances: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """track -> rising distances of tested formulas to those trained on, once they were asked for"""
+    compositions: dict[str, Compositions] = field(default_factory=dict)
+    """track -> of the formulas that its final models were trained on, or stopped by"""
+    seen_by_final: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    """track -> samples that its final models were trained on, or stopped by"""
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
 

@@ -87,7 +87,13 @@ class NormalisedLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, inputs) -> (n, outputs)."""
-        out: Tensor = nn.functional.relu(self.norm(self.linear(x))) + self.skip(x)
+        wide, norm = self.linear(x), self.norm
+        if self.training and len(x) == 1:  # the last batch of an epoch may be one row, which has no spread
+            scale = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+            wide = nn.functional.batch_norm(wide, *scale, training=False, eps=norm.eps)
+        else:
+            wide = norm(wide)
+        out: Tensor = nn.functional.relu(wide) + self.skip(x)
         return out
 
 

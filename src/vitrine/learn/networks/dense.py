@@ -35,13 +35,14 @@ class DenseNetwork(nn.Module):
     n_features: columns of the input. widths: neurons of each hidden layer.
     """
 
-    def __init__(self, n_features: int, widths: Sequence[int], residual: bool) -> None:
+    def __init__(self, n_features: int, widths: Sequence[int], residual: bool, n_outputs: int = 1) -> None:
         super().__init__()
         sizes = [n_features, *widths]
         layers = [DenseLayer(a, b, residual) for a, b in pairwise(sizes)]
-        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], n_outputs))
+        self._several = n_outputs > 1
 
     def forward(self, x: Tensor, edge_index: Tensor | None = None, geometry: object = None) -> Tensor:
-        """x (n, n_features) -> (n,); edges and geometry are ignored."""
-        out: Tensor = self.layers(x).squeeze(-1)
-        return out
+        """x (n, n_features) -> (n,) or (n, n_outputs); edges and geometry are ignored."""
+        out: Tensor = self.layers(x)
+        return out if self._several else out.squeeze(-1)
