@@ -389,7 +389,7 @@ def test_a_class_of_two_rows_stops_no_model(tmp_path: Path) -> None:
     overrides = [table, "source.target=rare", "evaluation.resamples=20", "data_curve=null"]
     study = load_study("branched-composition", "smoke", overrides, tracks=["random"], models=["mean", "svm"])
     result = vitrine.run(study, tmp_path / "run", store=tmp_path / "store")
-    assert one(result, "svm", "roc_auc", track="random").n > 5
+    assert result.tables and (tmp_path / "run" / "models" / "svm" / "model.skops").exists()
 
 
 def test_the_last_row_of_an_epoch_alone_stops_no_network(tmp_path: Path) -> None:
