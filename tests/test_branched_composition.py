@@ -490,3 +490,39 @@ def test_published_numbers_stand_beside_their_own_table_only() -> None:
     here = load_study("branched-composition", "laptop", ["source.table=matbench/expt_gap"])
     assert [table.title for table in here.published] == ["Matbench expt_gap, composition only"]
     assert load_study("branched-composition", "laptop").published == ()
+
+
+def test_rows_that_a_representation_refuses_are_left_out_on_demand(
+    small_run: tuple[Study, Result, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vitrine.campaign.campaign import Campaign
+    from vitrine.study.predict import predict_table
+
+    table = tmp_path / "new.csv"
+    table.write_text("formula\nNi3Al\nOg2O\nCuAu\nbad?\n")
+    model = vitrine.load_model(small_run[2] / "models" / "ensemble")
+    with Campaign(tmp_path / "store") as campaign:
+        told = predict_table(model, table, campaign, None, skip_bad=True)
+        assert told["formula"].tolist() == ["Ni3Al", "CuAu"]
+        assert [row["row"] for row in told.attrs["refused"]] == ["4", "2"]
+        assert "Og" in told.attrs["left_out"][2]
+        table.write_text("formula\nOg2O\n")
+        with pytest.raises(DataError, match="can read no formula of the table: 'Og2O' holds Og"):
+            predict_table(model, table, campaign, None, skip_bad=True)
+    rows = [f"Fe{n}O{n + 1},{n}" for n in range(1, 30)]
+    table.write_text("\n".join(["formula,y", "Og2O,5", *rows]) + "\n")
+    overrides = [
+        f"source.table={table}",
+        "source.skip_bad=true",
+        "data_curve=null",
+        "evaluation.resamples=20",
+    ]
+    few = ["mean", "attributes_boosting"]
+    study = load_study("branched-composition", "smoke", overrides, tracks=["grouped"], models=few)
+    result = vitrine.run(study, tmp_path / "run", store=tmp_path / "store")
+    assert any("new:1" in note and "Og" in note for note in result.notes)
+    study = load_study(
+        "branched-composition", "smoke", [overrides[0], *overrides[2:]], tracks=["grouped"], models=few
+    )
+    with pytest.raises(DataError, match="new:1: 'Og2O' holds Og"):
+        vitrine.run(study, tmp_path / "other", store=tmp_path / "store")

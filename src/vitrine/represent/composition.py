@@ -64,6 +64,19 @@ class ElementalFractions(Part):
             starts=np.arange(len(samples) + 1, dtype=np.int64),
         )
 
+    def refuses(self, samples: Samples) -> dict[str, str]:
+        """Id -> reason, for formulas with an element outside the list."""
+        from vitrine.physics.formulas import parse_formula
+
+        known, reasons = frozenset(self.feature_labels()), {}
+        for name, text in zip(samples.ids, samples.items["formula"], strict=True):
+            missing = [symbol for symbol in parse_formula(text) if symbol not in known]
+            if missing:
+                reasons[name] = (
+                    f"{text!r} holds {', '.join(missing)}, not in the list of {len(known)} elements"
+                )
+        return reasons
+
     def _check(self, ids: tuple[str, ...], formulas: list[str]) -> None:
         from vitrine.physics.formulas import parse_formula
 

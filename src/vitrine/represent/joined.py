@@ -86,6 +86,14 @@ class Joined(Part):
         parts = getattr(self, "of", ())  # the pages ask a part without settings
         return tuple(dict.fromkeys(citation for part in parts for citation in part.citations()))
 
+    def refuses(self, samples: Samples) -> dict[str, str]:
+        """Id -> reason, for what one of the representations refuses."""
+        reasons: dict[str, str] = {}
+        for part in self.of:
+            found: dict[str, str] = part.refuses(samples) if hasattr(part, "refuses") else {}
+            reasons = found | reasons
+        return reasons
+
     def build(self, samples: Samples, compute: Compute) -> Examples:
         """One row per formula, ``(n, sum of all features) float32``.
 

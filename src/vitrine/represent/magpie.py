@@ -49,6 +49,22 @@ class Magpie(Part):
         """Ward et al. 2016, and matminer (Ward et al. 2018), whose conventions these are."""
         return ("10.1038/npjcompumats.2016.28", "10.1016/j.commatsci.2018.05.018")
 
+    def refuses(self, samples: Samples) -> dict[str, str]:
+        """Id -> reason, for formulas that have no attributes."""
+        from vitrine.errors import DataError
+        from vitrine.physics.magpie import magpie_attributes
+
+        texts, reasons = list(samples.items["formula"]), {}
+        try:
+            magpie_attributes(texts, samples.ids, self.missing)
+        except DataError:  # rarely: then one by one
+            for name, text in zip(samples.ids, texts, strict=True):
+                try:
+                    magpie_attributes([text], [name], self.missing)
+                except DataError as error:
+                    reasons[name] = str(error).removeprefix(f"{name}: ")
+        return reasons
+
     def build(self, samples: Samples, compute: Compute) -> Examples:
         """One row per formula; nothing is worth storing, so ``compute`` is not called.
 

@@ -98,6 +98,9 @@ def gather(
         if unseen:
             return Data(samples)
         raise DataError(f"the label {study.label.kind!r} left out every sample")  # type: ignore[attr-defined]
+    samples = _without(samples, _refused_by_models(study, source, samples, models), log)
+    if not len(samples):
+        raise DataError("no sample is left that all representations of the study can read")
     log(f"{len(samples)} samples in {len(set(samples.groups))} groups")
     return labelled(study, samples, models, campaign, one_class=unseen)
 
@@ -121,6 +124,20 @@ def target_name(label: Any, about: Mapping[str, Any]) -> str:
 
 MOST_NAMED = 20
 """samples that were left out and are named one by one"""
+
+
+def _refused_by_models(study: Study, source: Any, samples: Samples, models: Iterable[str]) -> dict[str, str]:
+    """Id -> reason, for samples that a representation cannot read, where the source leaves out what is bad."""
+    reasons: dict[str, str] = {}
+    if not getattr(source, "skip_bad", False):
+        return reasons
+    names = dict.fromkeys(
+        study.models[m].representation for m in models if not hasattr(study.models[m], "of")
+    )
+    for name in names:
+        part: Any = study.representation if name is None else study.representations[name]
+        reasons |= part.refuses(samples) if hasattr(part, "refuses") else {}
+    return reasons
 
 
 def left_out_lines(reasons: Mapping[str, str]) -> list[str]:

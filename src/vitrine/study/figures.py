@@ -47,11 +47,8 @@ def _ranking_figures(
     assert examples.target is not None
     if not shown or examples.target.min() == examples.target.max():  # a small set held out may lack a class
         return []
-    roc = {m: roc_curve(examples.target, s, groups, **shared) for m, s in shown.items()}  # type: ignore[arg-type]
-    pr = {
-        m: precision_recall_curve(examples.target, s, groups, **shared)  # type: ignore[arg-type]
-        for m, s in shown.items()
-    }
+    roc = {m: roc_curve(examples.target, s, groups, **shared) for m, s in shown.items()}
+    pr = {m: precision_recall_curve(examples.target, s, groups, **shared) for m, s in shown.items()}
     any_roc, any_pr = next(iter(roc.values())), next(iter(pr.values()))
     n_groups = len(set(examples.groups))
     with_bands = set(shown)

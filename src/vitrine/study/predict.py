@@ -42,7 +42,40 @@ def predict_table(
     """
     from vitrine.simulate.table import read_formulas
 
-    return predict_formulas(model, read_formulas(path, formula, skip_bad), campaign, path.stem)
+    frame = read_formulas(path, formula, skip_bad)
+    if skip_bad:
+        frame = _without_refused(model, frame)
+    return predict_formulas(model, frame, campaign, path.stem)
+
+
+def _without_refused(model: ModelFolder, frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that the representations of the model can read; the others join those that were left out.
+
+    Raises
+    ------
+    DataError: none is left.
+    """
+    ids = tuple(str(row) for row in frame.index)
+    samples = Samples("formulas", frame.reset_index(drop=True), ids, ids)
+    reasons: dict[str, str] = {}
+    for member in model.members or (model,):
+        part: Any = member.representation
+        reasons |= part.refuses(samples) if hasattr(part, "refuses") else {}
+    if not reasons:
+        return frame
+    if len(reasons) == len(frame):
+        raise DataError(
+            f"the model {model.name} can read no formula of the table: {next(iter(reasons.values()))}"
+        )
+    bad = [row for row in frame.index if str(row) in reasons]
+    kept = frame.drop(index=bad)
+    kept.attrs = dict(frame.attrs)
+    kept.attrs["left_out"] = {**frame.attrs.get("left_out", {}), **{row: reasons[str(row)] for row in bad}}
+    more = [
+        {"row": str(row), "formula": str(frame["formula"][row]), "reason": reasons[str(row)]} for row in bad
+    ]
+    kept.attrs["refused"] = (*frame.attrs.get("refused", ()), *more)
+    return kept
 
 
 def predict_formulas(
