@@ -127,7 +127,7 @@ MOST_NAMED = 20
 
 
 def _refused_by_models(study: Study, source: Any, samples: Samples, models: Iterable[str]) -> dict[str, str]:
-    """Id -> reason, for samples that a representation cannot read, where the source leaves out what is bad."""
+    """Id -> reason, for samples that a representation cannot read, where bad ones are to be left out."""
     reasons: dict[str, str] = {}
     if not getattr(source, "skip_bad", False):
         return reasons
