@@ -50,6 +50,9 @@ def draw_curves(figure: CurveFigure) -> Figure:
     _scale(axes, figure)
     axes.set_xlabel(_wrapped(figure.x_label, 60))
     axes.set_ylabel(_wrapped(figure.y_label, 45))
+    if figure.named:
+        _name_points(drawing, axes, figure.curves, colours)
+        return drawing
     heights = _label_heights(axes, figure.curves)
     if heights is not None:
         for curve, (colour, _), height in zip(figure.curves, colours, heights, strict=True):
@@ -204,6 +207,41 @@ def _label_heights(axes: Axes, curves: list[Curve]) -> list[float] | None:
     heights = np.empty_like(placed)
     heights[order] = placed
     return [float(height) for height in heights]
+
+
+def _name_points(drawing: Figure, axes: Axes, curves: list[Curve], colours: list[tuple[str, Any]]) -> None:
+    """The name of each curve, which is one point, in a column at the right, with a line to the point."""
+    axes.autoscale_view()
+    drawing.set_figwidth(6.6)
+    to_axes = axes.transAxes.inverted()
+    ends = [to_axes.transform(axes.transData.transform((curve.x[0], curve.y[0])))[1] for curve in curves]
+    order = np.argsort(ends, kind="stable")
+    gap = min(LABEL_GAP, 1.0 / max(len(curves), 1))
+    placed = np.array(ends)[order]
+    for i in range(1, len(placed)):
+        placed[i] = max(placed[i], placed[i - 1] + gap)
+    placed -= max(0.0, placed[-1] - 1.0) if len(placed) else 0.0
+    for i in range(len(placed) - 2, -1, -1):  # those pushed up above the rim go down, and others with them
+        placed[i] = min(placed[i], placed[i + 1] - gap)
+    for height, number in zip(placed, order, strict=True):
+        curve, colour = curves[number], _darker(colours[number][0])
+        axes.annotate(
+            _wrapped(curve.label.replace("_", " "), 30),
+            xy=(curve.x[0], curve.y[0]),
+            xytext=(1.06, float(height)),
+            textcoords="axes fraction",
+            color=colour,
+            fontsize=8.0,
+            va="center",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "linewidth": 0.5,
+                "alpha": 0.5,
+                "shrinkB": 3,
+                "relpos": (0.0, 0.5),
+            },
+        )
 
 
 def _identity(panels: list[Axes]) -> None:

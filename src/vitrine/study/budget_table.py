@@ -69,6 +69,8 @@ def cost_figure(study: Study, track: str, facts: Facts, rows: Sequence[Row]) -> 
         return []
     curves = []
     for name, row in found.items():
+        if name == SHUFFLED:
+            continue
         count = facts.get(name, {}).get("parameters")
         if count and count > 1 and row.value is not None:
             curves.append(Curve(label=name, x=[float(count)], y=[row.value]))
@@ -85,6 +87,8 @@ def cost_figure(study: Study, track: str, facts: Facts, rows: Sequence[Row]) -> 
             y_label=_named(metric) + (f" [{unit}]" if unit else ""),
             curves=curves,
             x_log=True,
+            y_log=True,
+            named=True,
         )
     ]
 

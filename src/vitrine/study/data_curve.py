@@ -12,7 +12,7 @@ from vitrine.campaign.campaign import Campaign
 from vitrine.evaluate.splits import Fold, hold_out_groups
 from vitrine.samples import Examples
 from vitrine.study.cross_validation import Fit, OutOfFold, collect, plan_fold, store_examples, within
-from vitrine.study.data import Data
+from vitrine.study.data import Data, unit_of
 from vitrine.study.log import Log
 from vitrine.study.result import Curve, CurveFigure, Figure, Row
 from vitrine.study.scoring import differences, score_rows
@@ -172,12 +172,19 @@ def data_curve_figures(
                 "tested on the same samples each time. The last point has all groups of a fold. Bands: "
                 "95 % over groups tested, not over the choice of those trained on.",
                 x_label="groups to train on",
-                y_label=settings.metric.replace("_", " "),
+                y_label=_axis(study, settings.metric, data[own.track]),
                 curves=curves,
                 x_log=True,
             )
         )
     return figures
+
+
+def _axis(study: Study, metric: str, data: Data) -> str:
+    if metric not in ("mae", "rmse", "bias"):
+        return metric.replace("_", " ")
+    unit = unit_of(study.label, data.samples)
+    return ("bias" if metric == "bias" else metric.upper()) + (f" [{unit}]" if unit else "")
 
 
 def _groups_in_training(study: Study, track: str, data: Data) -> int:

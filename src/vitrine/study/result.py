@@ -60,7 +60,7 @@ class Curve:
 
 @dataclass
 class CurveFigure:
-    """Lines over a common x (ROC, PR, learning curves)."""
+    """Lines over a common x (ROC, PR, learning curves); with ``named``, points with their names beside them."""
 
     name: str
     title: str
@@ -72,6 +72,7 @@ class CurveFigure:
     y_log: bool = False
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
+    named: bool = False
     kind: str = "curves"
 
 
