@@ -60,7 +60,7 @@ class Curve:
 
 @dataclass
 class CurveFigure:
-    """Lines over a common x (ROC, PR, learning curves); with ``named``, points with their names beside them."""
+    """Lines over a common x (ROC, PR, learning curves); with ``named``, points with names beside them."""
 
     name: str
     title: str
