@@ -21,9 +21,8 @@ OUT = Path("runs/first-study")
 # A study is data. Settings are dotted keys, as with `--set` on the command line.
 
 # %%
-smaller = {"models.mlp.epochs": 4, "models.random_forest.trees": 10, "evaluation.resamples": 50}
-few = ["mean", "ridge", "random_forest", "mlp"]
-study = vitrine.load_study("branched-composition", scale="smoke", settings=smaller, models=few)
+smaller, few = {"evaluation.resamples": 50}, ["mean", "ridge", "random_forest", "mlp"]
+study = vitrine.load_study("branched-composition", "smoke", smaller, models=few)
 print(study.source.kind, study.representation.kind, list(study.models))
 result = vitrine.run(study, OUT / "alloys")
 
@@ -73,8 +72,7 @@ pairs = [(a, b, n) for a in metals for b in metals if a != b for n in (1, 2, 3)]
 rows = [(f"{a}{n}{b}", 0.1 * n + rng.normal(0, 0.02)) for a, b, n in pairs]
 pd.DataFrame(rows, columns=["formula", "gap"]).to_csv(OUT / "mine.csv", index=False)
 own = {**smaller, "source.table": str(OUT / "mine.csv"), "source.target": "gap", "label.unit": "eV"}
-study = vitrine.load_study("branched-composition", "smoke", own, models=few)
-mine = vitrine.run(study, OUT / "mine")
+mine = vitrine.run(vitrine.load_study("branched-composition", "smoke", own, models=few), OUT / "mine")
 errors = [row for row in mine.rows if row.track == "grouped" and row.metric == "mae" and not row.where]
 print({row.model: round(row.value, 3) for row in errors})
 

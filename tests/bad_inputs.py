@@ -147,7 +147,6 @@ STUDIES = [
     key("models.gat.learning_rate", NAN, "models.gat.learning_rate: Input should be a finite number"),
     key("models.a/b", {"kind": "chance"}, "models.a/b ... String should match pattern"),
     key("models.truth", {"kind": "chance"}, "models.truth: this name is taken, choose another"),
-    key("models.ridge", {"kind": "ridge"}, "models.ridge: 'ridge' cannot learn ... fitting models: chance"),
     key("main_model", "gta", "main_model: no model 'gta' in models; did you mean 'gat'?"),
     key("evaluation.metrics", ["mae"], "evaluation.metrics: 'mae' does not fit a target of kind 'binary'; known:"),
     key("evaluation.metrics", ["roc_acu"], "evaluation.metrics: 'roc_acu' ... did you mean 'roc_auc'?"),
@@ -242,6 +241,7 @@ FORMULAS = [
     formula("💎", "'💎' is not a formula: unexpected character"),
 ]
 TABLES = [
+    Bad("study: chance of a value", "run my.yaml", "models.m: 'chance' cannot learn ... fitting models: mean", {"my.yaml": TABLE_STUDY.replace("kind: mean", "kind: chance")}),
     Bad("table: no such file", "run my.yaml", "a.csv does not exist ... .csv, .csv.gz or .parquet", {"my.yaml": TABLE_STUDY}),
     table("a folder", "x", "a.csv is a folder, not a table; give the path of a .csv", file="a.csv/b"),
     table("another kind of file", GOOD, "a.xlsx is not a table ... what can: .csv, .csv.gz, .parquet", "--set source.table=a.xlsx", file="a.xlsx"),

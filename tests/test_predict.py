@@ -279,7 +279,7 @@ def test_predict_a_table(alloy_run: Path, tmp_path: Path, monkeypatch: pytest.Mo
     words = ("predict", model, tmp_path / "new.csv", "-o", out, "--store", tmp_path / "store")
     assert _vitrine(monkeypatch, *words) == 0
     frame = pd.read_csv(out)
-    assert list(frame.columns) == ["name", "formula", "e_form_predicted"]
+    assert list(frame.columns)[:4] == ["name", "formula", "e_form_predicted", "e_form_low"]
     assert frame["e_form_predicted"][0] == frame["e_form_predicted"][1]
 
 

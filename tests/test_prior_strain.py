@@ -176,7 +176,10 @@ def test_joints_of_the_study_are_checked() -> None:
         ({"evaluation.metrics": ["accuracy", "roc_auc", "mae"]}, "'roc_auc' does not fit"),
         ({"sweeps.0.key": "representation.blurr"}, "did you mean 'blur'"),
         ({"representation.crop": 500}, "must be at least the crop"),
-        ({"data_curve": {"groups": [4], "models": ["two_point"], "metric": "accuracy"}}, "needs a split"),
+        (
+            {"search": {"model": "two_point", "grid": {"trees": [5, 10]}, "metrics": ["accuracy"]}},
+            "needs a split",
+        ),
     ):
         with pytest.raises(StudyError, match=says):
             vitrine.load_study("prior-strain", "smoke", settings)

@@ -38,7 +38,8 @@ def load_study(
     name_or_file: name of a study that ships with vitrine, or a study file.
     scale: ``smoke``, ``demo``, ``laptop`` or ``paper``.
     settings: dotted keys over both, ``{"source.specimens": 20}``.
-    tracks, models: names of those to keep; all by default.
+    tracks: names of those to keep; all by default.
+    models: likewise.
 
     Raises
     ------

@@ -142,9 +142,18 @@ def moments(optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def set_moments(optimizer: Optimizer, named: dict[str, Tensor]) -> None:
-    """Give an optimiser the state that :func:`moments` took."""
+    """Give an optimiser the state that :func:`moments` took.
+
+    Moments lie in memory as their weights do: Adam in one pass takes both from first to last.
+    """
+    import torch
+
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     states: dict[int, dict[str, Tensor]] = {}
     for key, value in named.items():
         index, _, name = key.partition(".")
+        weight = weights[int(index)]
+        if value.shape == weight.shape and value.dim() > 1:
+            value = torch.empty_like(weight, dtype=value.dtype).copy_(value)
         states.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": states})

@@ -127,7 +127,7 @@ class TrainingReference:
 
     def write(self, folder: Path) -> None:
         """``training.safetensors`` and ``training.json``."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         arrays = {
             "starts": self.compositions.starts,
@@ -136,7 +136,9 @@ class TrainingReference:
             "misses": self.misses,
             "distances": self.distances,
         }
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / ARRAYS)
+        # in two steps, since safetensors has errors of its own for a full disk
+        raw = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        (folder / ARRAYS).write_bytes(raw)
         names = {"compositions": list(self.compositions.names)}
         (folder / FACTS).write_text(json.dumps(names), encoding="utf-8")
 

@@ -134,6 +134,10 @@ def plan_track(
     ----------
     examples: by model. models: names; all of the track, and the null, by default. prefix: of the labels
         of the tasks. repeats: seeds of each model, by default as many as the study says.
+
+    Raises
+    ------
+    StudyError: the samples are too few for the split, or do not say what it needs.
     """
     plan: list[Fit] = []
     try:

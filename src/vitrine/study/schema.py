@@ -58,6 +58,7 @@ def study_schema() -> dict[str, Any]:
         "Part",
     ):  # pydantic's own definitions of what stands there under other names
         definitions.pop(name, None)
+    _join_definitions(definitions)
     properties = _properties()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -68,6 +69,25 @@ def study_schema() -> dict[str, Any]:
         "properties": properties | {"scales": _scales(list(properties))},
         "$defs": definitions,
     }
+
+
+def _join_definitions(definitions: dict[str, Any]) -> None:
+    """Let parts within a part point to the definition that the part has of its own."""
+    for kind in shelf.STAGES["representation"]:
+        name = shelf.part_class("representation", kind).__name__
+        if definitions.pop(name, None) is not None:
+            there, here = f"#/$defs/{name}", f"#/$defs/representation-{kind}"
+            for key, value in list(definitions.items()):
+                definitions[key] = _with_other(value, there, here)
+
+
+def _with_other(value: Any, there: str, here: str) -> Any:
+    """The same data with one text in place of another."""
+    if isinstance(value, dict):
+        return {key: _with_other(item, there, here) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_other(item, there, here) for item in value]
+    return here if value == there else value
 
 
 def _track() -> dict[str, Any]:
