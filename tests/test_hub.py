@@ -82,7 +82,7 @@ def listed(folder: Path) -> set[str]:
 
 
 OURS = {"model.yaml", "README.md", "metrics.json", "splits.csv", "environment.txt", "scaling.json",
-        "weights.safetensors"}  # fmt: skip
+        "weights.safetensors", "training.json", "training.safetensors"}  # fmt: skip
 
 
 # a plain folder as hub
