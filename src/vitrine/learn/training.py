@@ -116,8 +116,8 @@ class Fit(lightning.LightningModule):
         return self._step(batch, "validation")
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam with decoupled weight decay, in one pass over the weights: on a CPU half of the time of a
-        step on a small batch is Adam's."""
+        """Adam with decoupled weight decay, in one pass over the weights: much of a step on a small
+        batch is Adam's."""
         return torch.optim.AdamW(
             self.network.parameters(),
             lr=self._part.learning_rate,
