@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from vitrine.errors import DataError
 from vitrine.parts import Part
-from vitrine.represent.structures import Structure, read_structures
+from vitrine.represent.structures import Structure, read_structures, refused_structures
 from vitrine.represent.whole import whole_examples
 from vitrine.tasks import Compute, Task
 
@@ -67,6 +67,10 @@ class AtomSpecificHomology(Part):
         from vitrine.physics.barcodes import FEATURES
 
         return FEATURES
+
+    def refuses(self, samples: Samples) -> dict[str, str]:
+        """Id -> reason, for structures that cannot be read."""
+        return refused_structures(samples)
 
     def build(self, samples: Samples, compute: Compute) -> Examples:
         """One row per sample; the features of every 64 structures are one entry of the store.

@@ -29,6 +29,12 @@ class VolumePerAtom(Part):
         """The one name."""
         return ("volume per atom [Å^3]",)
 
+    def refuses(self, samples: Samples) -> dict[str, str]:
+        """Id -> reason, for structures that cannot be read."""
+        from vitrine.represent.structures import refused_structures
+
+        return refused_structures(samples)
+
     def build(self, samples: Samples, compute: Compute) -> Examples:
         """One row per formula; nothing is computed.
 
