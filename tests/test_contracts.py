@@ -45,6 +45,7 @@ from vitrine.represent.pair_correlation import PairCorrelation
 from vitrine.represent.particle_graph import ParticleGraph
 from vitrine.represent.particle_image import ParticleImage
 from vitrine.represent.sample_attributes import SampleAttributes
+from vitrine.represent.space_group import SpaceGroup
 from vitrine.represent.strain_crops import StrainCrops
 from vitrine.represent.strain_scalars import StrainScalars
 from vitrine.represent.structural_metrics import StructuralMetrics
@@ -379,6 +380,14 @@ class TestAtomSpecificHomology(RepresentationContract):
 
 class TestVolumePerAtom(RepresentationContract):
     part = VolumePerAtom()
+    symmetries = ("order", "scale")
+
+    def samples(self) -> Samples:
+        return crystal_samples()
+
+
+class TestSpaceGroup(RepresentationContract):
+    part = SpaceGroup(by="structure")
     symmetries = ("order", "scale")
 
     def samples(self) -> Samples:

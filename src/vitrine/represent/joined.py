@@ -14,6 +14,7 @@ from vitrine.parts import Part
 from vitrine.represent.asph import AtomSpecificHomology
 from vitrine.represent.composition import ElementalFractions
 from vitrine.represent.magpie import Magpie
+from vitrine.represent.space_group import SpaceGroup
 from vitrine.represent.table_columns import TableColumns
 from vitrine.represent.volume import VolumePerAtom
 from vitrine.tasks import Compute
@@ -21,7 +22,7 @@ from vitrine.tasks import Compute
 if TYPE_CHECKING:
     from vitrine.samples import Examples, Samples
 
-KINDS = ("elemental-fractions", "magpie", "table-columns", "asph", "volume-per-atom")
+KINDS = ("elemental-fractions", "magpie", "table-columns", "asph", "volume-per-atom", "space-group")
 
 
 def _of_known_kind(value: Any) -> Any:
@@ -35,7 +36,7 @@ def _of_known_kind(value: Any) -> Any:
 
 
 FormulaVectors = Annotated[
-    ElementalFractions | Magpie | TableColumns | AtomSpecificHomology | VolumePerAtom,
+    ElementalFractions | Magpie | TableColumns | AtomSpecificHomology | VolumePerAtom | SpaceGroup,
     Field(discriminator="kind"),
     BeforeValidator(_of_known_kind),
 ]

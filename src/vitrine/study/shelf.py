@@ -49,6 +49,7 @@ REPRESENTATIONS = {
     "table-columns": "vitrine.represent.table_columns:TableColumns",
     "joined": "vitrine.represent.joined:Joined",
     "volume-per-atom": "vitrine.represent.volume:VolumePerAtom",
+    "space-group": "vitrine.represent.space_group:SpaceGroup",
     "asph": "vitrine.represent.asph:AtomSpecificHomology",
     "particle-image": "vitrine.represent.particle_image:ParticleImage",
     "particle-graph": "vitrine.represent.particle_graph:ParticleGraph",
