@@ -103,14 +103,15 @@ def test_costs_stand_in_one_table(small_run: tuple[Study, Result, Path]) -> None
 def test_the_curve_is_of_a_split_that_tests_one_set(small_run: tuple[Study, Result, Path]) -> None:
     _, result, _ = small_run
     for count in (60, 120):
-        assert one(result, "brnet", "mae", training_groups=count).n == 128
+        row = one(result, "brnet", "mae", training_groups=count)
+        assert row.n == 128 and row.unit == "eV/atom"
         words = "this model minus brnet"
         difference = one(result, "gradient_boosting", "mae", training_groups=count, difference=words)
         apart = (
             one(result, "gradient_boosting", "mae", training_groups=count).value
             - one(result, "brnet", "mae", training_groups=count).value
         )
-        assert difference.value == pytest.approx(apart, abs=1e-12)
+        assert difference.value == pytest.approx(apart, abs=1e-12) and difference.unit == "eV/atom"
     assert any(figure.name == "grouped-data-curve" for figure in result.figures)
 
 

@@ -8,8 +8,9 @@ from scipy.stats import beta, betabinom
 
 from vitrine.evaluate.splits import Fold
 from vitrine.samples import Examples
-from vitrine.study.conformal import LEVEL, class_miss, reach_of, reaches
-from vitrine.study.cross_validation import OutOfFold
+from vitrine.study.conformal import LEVEL, class_miss, misses_of, reach_of, reaches
+from vitrine.study.cross_validation import OutOfFold, _add_ensembles
+from vitrine.study.spec import load_study
 from vitrine.testing.inputs import in_classes
 
 
@@ -88,3 +89,30 @@ def test_sets_of_classes_cover_what_they_promise() -> None:
 
 def test_miss_of_two_classes_from_one_probability() -> None:
     np.testing.assert_allclose(class_miss(np.array([0.2, 1.0])), [[0.2, 0.8], [1.0, 0.0]])
+
+
+def test_misses_by_hand() -> None:
+    truth = np.array([1.0, 0.0, 2.0])
+    np.testing.assert_allclose(misses_of(np.array([1.5, -1.0, 2.0]), truth, "value"), [0.5, 1.0, 0.0])
+    np.testing.assert_allclose(misses_of(np.array([0.2, 0.3]), truth[:2], "binary"), [0.8, 0.3])
+    three = np.array([[0.2, 0.5, 0.3], [0.9, 0.1, 0.0], [0.0, 0.0, 1.0]])
+    np.testing.assert_allclose(misses_of(three, truth, "classes"), [0.5, 0.1, 0.0])
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_ensemble_has_scores_of_what_validated_if_its_members_do(kept: bool) -> None:
+    """Where samples have several rows, those are not kept."""
+    models = ("mean", "ridge", "ensemble")
+    settings = ["models.ensemble.of=[mean,ridge]", "data_curve=null"]
+    study = load_study("branched-composition", "smoke", settings, tracks=["grouped"], models=models)
+    scores = {"mean": np.zeros((1, 4)), "ridge": np.full((2, 4), 1.0)}
+    held = {name: {(r, 0): own[r, :2] for r in range(len(own))} for name, own in scores.items()}
+    found = OutOfFold(scores=scores, held=held if kept else {})
+    _add_ensembles(study, "grouped", found)
+    np.testing.assert_allclose(found.scores["ensemble"], np.full((2, 4), 0.5))
+    assert ("ensemble" in found.held) is kept
+    if kept:
+        assert {key: own.tolist() for key, own in found.held["ensemble"].items()} == {
+            (0, 0): [0.5, 0.5],
+            (1, 0): [0.5, 0.5],
+        }

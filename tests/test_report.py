@@ -429,6 +429,12 @@ def test_arrays_that_do_not_belong_together_are_told(tmp_path: Path) -> None:
     wrong = {
         r"figure 'roc', curve 'gat': x has 2, y has 1 numbers": curve,
         r"figure 'yielding\w*': 119 species for 120 positions": replace(atoms, species=atoms.species[1:]),
+        r"figure 'cost', curve 'gat': a point with a name beside it is expected, and there are 2": replace(
+            curve, name="cost", named=True, curves=[Curve("gat", [1.0, 2.0], [0.0, 1.0])]
+        ),
+        r"figure 'cost', curve 'gat': a point with a name .* there are 0": replace(
+            curve, name="cost", named=True, curves=[Curve("gat", [], [])]
+        ),
         r"cell has shape \(2, 3\)": replace(atoms, cell=TRICLINIC[:2]),
         r"has no scenes": replace(atoms, scenes=[]),
         r"not finite": replace(atoms, positions=[[np.nan, 0, 0], *atoms.positions[1:]]),

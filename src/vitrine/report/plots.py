@@ -40,7 +40,7 @@ def draw_curves(figure: CurveFigure) -> Figure:
 
     Raises
     ------
-    DataError: lengths within a curve differ.
+    DataError: lengths within a curve differ, or one of points with names is not one point.
     """
     drawing = Figure(figsize=(5.3, 4.0), layout="constrained")
     axes = drawing.subplots()
@@ -51,7 +51,7 @@ def draw_curves(figure: CurveFigure) -> Figure:
     axes.set_xlabel(_wrapped(figure.x_label, 60))
     axes.set_ylabel(_wrapped(figure.y_label, 45))
     if figure.named:
-        _name_points(drawing, axes, figure.curves, colours)
+        _name_points(drawing, axes, figure, colours)
         return drawing
     heights = _label_heights(axes, figure.curves)
     if heights is not None:
@@ -209,8 +209,15 @@ def _label_heights(axes: Axes, curves: list[Curve]) -> list[float] | None:
     return [float(height) for height in heights]
 
 
-def _name_points(drawing: Figure, axes: Axes, curves: list[Curve], colours: list[tuple[str, Any]]) -> None:
+def _name_points(drawing: Figure, axes: Axes, figure: CurveFigure, colours: list[tuple[str, Any]]) -> None:
     """The name of each curve, which is one point, in a column at the right, with a line to the point."""
+    curves = figure.curves
+    for curve in curves:
+        if len(curve.x) != 1:
+            raise DataError(
+                f"figure {figure.name!r}, curve {curve.label!r}: a point with a name beside it is expected, "
+                f"and there are {len(curve.x)}"
+            )
     axes.autoscale_view()
     drawing.set_figwidth(6.6)
     to_axes = axes.transAxes.inverted()

@@ -51,9 +51,14 @@ class ElementalFractions(Part):
         """
         from vitrine.physics.formulas import fractions
 
-        formulas = list(samples.items["formula"])
-        self._check(samples.ids, formulas)
-        features = fractions(formulas, self.feature_labels(), names=samples.ids)
+        reasons = self.refuses(samples)
+        if reasons:
+            name, reason = next(iter(reasons.items()))
+            raise DataError(
+                f"{name}: {reason} ({len(reasons):,} such rows); set representation.elements=all or leave "
+                "these rows out"
+            )
+        features = fractions(list(samples.items["formula"]), self.feature_labels(), names=samples.ids)
         return Examples(
             makes=self.makes,
             target_kind="value",
@@ -76,20 +81,3 @@ class ElementalFractions(Part):
                     f"{text!r} holds {', '.join(missing)}, not in the list of {len(known)} elements"
                 )
         return reasons
-
-    def _check(self, ids: tuple[str, ...], formulas: list[str]) -> None:
-        from vitrine.physics.formulas import parse_formula
-
-        known = frozenset(self.feature_labels())
-        outside: dict[str, list[str]] = {}
-        for name, text in zip(ids, formulas, strict=True):
-            missing = [symbol for symbol in parse_formula(text) if symbol not in known]
-            if missing:
-                outside[name] = missing
-        if outside:
-            name, missing = next(iter(outside.items()))
-            raise DataError(
-                f"{name}: {formulas[ids.index(name)]!r} holds {', '.join(missing)}, which ElemNet's list of "
-                f"{len(known)} elements lacks ({len(outside):,} such rows); set representation.elements=all "
-                "or leave these rows out"
-            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vitrine.study.figures import metric_label
 from vitrine.study.result import Curve, CurveFigure, Figure, PlainTable, Row
 from vitrine.study.scoring import SHUFFLED
 from vitrine.study.sections import REGRESSION
@@ -29,7 +30,7 @@ def budget_table(study: Study, track: str, facts: Facts, rows: Sequence[Row]) ->
     reference = study.evaluation.reference
     beside = _differences(rows, track, metric, f"this model minus {reference}")
     unit = next((row.unit for row in found.values() if row.unit), None)
-    columns = ["model", f"{_named(metric)}{f' [{unit}]' if unit else ''}", "parameters", "epochs"]
+    columns = ["model", metric_label(metric, unit), "parameters", "epochs"]
     columns += ["training [CPU s]", "1,000 predictions [CPU s]"]
     if reference is not None:
         columns.append(f"minus {reference}")
@@ -84,7 +85,7 @@ def cost_figure(study: Study, track: str, facts: Facts, rows: Sequence[Row]) -> 
             caption="Learned numbers of each model: weights, coefficients, support vectors, thresholds and "
             "leaves of trees; mean over its fits. Intervals stand in the tables.",
             x_label="parameters",
-            y_label=_named(metric) + (f" [{unit}]" if unit else ""),
+            y_label=metric_label(metric, unit),
             curves=curves,
             x_log=True,
             y_log=True,
@@ -132,7 +133,3 @@ def _with_interval(row: Row, signed: bool = False) -> str:
 
 def _number(value: Any, decimals: int) -> str:
     return "" if value is None else f"{float(value):,.{decimals}f}"
-
-
-def _named(metric: str) -> str:
-    return metric.upper() if metric in ("mae", "rmse") else metric.replace("_", " ")

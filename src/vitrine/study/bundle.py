@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 import vitrine
 from vitrine.campaign.store import MARKER
 from vitrine.errors import DataError, StudyError
-from vitrine.evaluate.splits import Fold
 from vitrine.learn.protocol import SCALER, Model, ModelPart
 from vitrine.parts import Part
 from vitrine.samples import Examples, Samples
 from vitrine.study import shelf
 from vitrine.study.card import model_card
-from vitrine.study.cross_validation import within
+from vitrine.study.cross_validation import final_fold
 from vitrine.study.data import folds_of
 from vitrine.study.ensemble_folder import MEMBERS, copy_member, member_files
 from vitrine.study.fitting import FACTS, SCORES, UNFINISHED, load_fitted
@@ -229,13 +228,11 @@ def _normalisation(folder: Path) -> str | None:
 def _write_splits(path: Path, study: Study, samples: Samples, examples: Examples) -> None:
     """Which fold tested each sample (none is empty), and which only decided when training stopped."""
     folds = folds_of(study.tracks[0].split, samples, examples)
-    rest = np.sort(np.concatenate([folds[0].train, folds[0].test]))
-    (final,) = within(study, [Fold(rest, folds[0].validation, rest[:0])])
-    trained = set(final.train.tolist())
+    final = final_fold(study, folds)
+    trained, stopping = set(final.train.tolist()), set(final.validation.tolist())
     fold_of: dict[int, int] = {}
     for number, fold in enumerate(folds):
         fold_of |= dict.fromkeys(fold.test.tolist(), number)
-    stopping = set(folds[0].validation.tolist())
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "group", "tested_in_fold", "role_in_this_model"])

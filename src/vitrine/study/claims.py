@@ -92,6 +92,22 @@ def both(*verdicts: bool | None) -> bool | None:
     return None if any(verdict is None for verdict in verdicts) else True
 
 
+def above_zero(row: Row | None) -> bool | None:
+    """Whether a difference is above 0 (True) or below it (False) with all of its interval, else None."""
+    if row is None or row.low is None or row.high is None:
+        return None
+    return True if row.low > 0 else False if row.high < 0 else None
+
+
+def row_text(row: Row | None, digits: int = 3, signed: bool = False) -> str:
+    """Value and interval of a row as text, with a plus sign if ``signed``; ``not measured`` without one."""
+    if row is None or row.value is None:
+        return "not measured"
+    form = f"{'+' if signed else ''}.{digits}f"
+    interval = "" if row.low is None or row.high is None else f" [{row.low:{form}}, {row.high:{form}}]"
+    return f"{row.value:{form}}{interval}"
+
+
 def imbalance_flatters(evidence: Evidence) -> Claim:
     """AUC looks good while average precision stays near zero."""
     found = bootstrap(

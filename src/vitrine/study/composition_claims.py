@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vitrine.study.claims import Evidence, both, needs
+from vitrine.study.claims import Evidence, above_zero, both, needs, row_text
 from vitrine.study.result import Claim, Row
 
 GUPTA_2023, GUPTA_2024 = "Gupta et al. 2023 (BRNet)", "Gupta et al. 2024 (iBRNet)"
@@ -21,7 +21,7 @@ def branched_beats_others(evidence: Evidence) -> Claim:
         claim="BRNet is more accurate than classical models and than ElemNet and IRNet on the same vectors",
         source=f"{GUPTA_2023}, abstract",
         ours=f"MAE of others minus BRNet's {_listed(found.items())}",
-        holds=both(*(_sign(row) for row in found.values())),
+        holds=both(*(above_zero(row) for row in found.values())),
         note="Alike for all: rows, epochs, one setting. The paper trains up to 3,000 epochs.",
     )
 
@@ -39,8 +39,8 @@ def branched_at_all_sizes(evidence: Evidence) -> Claim:
     models = dict.fromkeys(model for found in sizes.values() for model in found)
     whole = {model: _minus_brnet(evidence, model) for model in models}
     said += [f"all: {_listed(whole.items())}"] if whole else []
-    verdicts = [_sign(row) for found in sizes.values() for row in found.values()]
-    verdicts += [_sign(row) for row in whole.values()]
+    verdicts = [above_zero(row) for found in sizes.values() for row in found.values()]
+    verdicts += [above_zero(row) for row in whole.values()]
     return Claim(
         claim="The branched network is more accurate at all sizes of data",
         source=f"{GUPTA_2023} and {GUPTA_2024}, abstracts",
@@ -72,17 +72,23 @@ def branches_save_parameters(evidence: Evidence) -> Claim:
 
 @needs("brnet", "ibrnet")
 def schedulers_help(evidence: Evidence) -> Claim:
-    """The same network with a learning rate that is reduced on a plateau."""
+    """The same network with a learning rate that is reduced on a plateau: its error and its epochs."""
     found = _minus_brnet(evidence, "ibrnet")
-    epochs = [_plain(evidence, name, "epochs") for name in ("ibrnet", "brnet")]
-    words = " against ".join(f"{row.value:.0f}" for row in epochs if row is not None and row.value)
-    sign = _sign(found)
+    worse = above_zero(found)
+    rows = [_plain(evidence, name, "epochs") for name in ("ibrnet", "brnet")]
+    epochs = [row.value for row in rows if row is not None and row.value is not None]
+    words = f"{' against '.join(f'{count:.4g}' for count in epochs)} epochs" if epochs else "epochs unknown"
+    shorter = None
+    if len(epochs) == 2 and epochs[0] != epochs[1]:
+        shorter = epochs[0] < epochs[1]
+    elif len(epochs) == 2:
+        words += ": as many, so their limit ended both and which needs fewer cannot be said"
     return Claim(
         claim="Several schedulers make the branched network more accurate and its training shorter",
         source=f"{GUPTA_2024}, abstract",
-        ours=f"iBRNet's MAE minus BRNet's {_said(found)}; {words} epochs",
-        holds=None if sign is None else not sign,
-        note="Judged by the error.",
+        ours=f"iBRNet's MAE minus BRNet's {_said(found)}; {words}",
+        holds=both(None if worse is None else not worse, shorter),
+        note="Holds if the interval lies below 0 and training ended after fewer epochs.",
     )
 
 
@@ -92,7 +98,7 @@ def attention_beats_branches(evidence: Evidence) -> Claim:
     pair = {name: _minus_brnet(evidence, name) for name in ("element_attention", "ibrnet")}
     words = "element_attention minus this model"
     direct = _find(evidence, "ibrnet", "mae", {"difference": words})
-    sign = _sign(direct)
+    sign = above_zero(direct)
     return Claim(
         claim="Attention among elements is better than branches at as many parameters (ours, not published)",
         source="this study",
@@ -119,18 +125,8 @@ def _minus_brnet(evidence: Evidence, model: str) -> Row | None:
     return _find(evidence, model, "mae", {"difference": "this model minus brnet"})
 
 
-def _sign(row: Row | None) -> bool | None:
-    """Whether a difference is above 0: its interval lies on one side, or it cannot be said."""
-    if row is None or row.low is None or row.high is None:
-        return None
-    return True if row.low > 0 else False if row.high < 0 else None
-
-
 def _said(row: Row | None) -> str:
-    if row is None or row.value is None:
-        return "not measured"
-    interval = "" if row.low is None or row.high is None else f" [{row.low:+.4f}, {row.high:+.4f}]"
-    return f"{row.value:+.4f}{interval}"
+    return row_text(row, digits=4, signed=True)
 
 
 def _listed(found: Iterable[tuple[str, Row | None]]) -> str:

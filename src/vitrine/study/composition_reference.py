@@ -15,12 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitrine.errors import DataError
-from vitrine.samples import Examples, Samples
+from vitrine.samples import Samples
 from vitrine.study.conformal import LEVEL, class_miss, reach_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from vitrine.evaluate.splits import Fold
 
 ARRAYS, FACTS = "training.safetensors", "training.json"
@@ -176,14 +174,6 @@ class TrainingReference:
         return float(np.quantile(self.distances, LEVEL)) if len(self.distances) else 1.0
 
 
-def misses_of(scores: NDArray[np.float64], examples: Examples) -> NDArray[np.float64]:
-    """(n_rows,) how wrong scores are: absolute errors; of classes one less the true one's probability."""
-    assert examples.target is not None
-    if examples.target_kind == "value":
-        return np.abs(scores - examples.target)
-    return class_miss(scores)[np.arange(len(scores)), examples.target.astype(np.int64)]
-
-
 def usual_distances(samples: Samples, folds: Sequence[Fold], seed: int = 0) -> NDArray[np.float64]:
     """Rising distances of tested samples to the compositions that were trained on in their fold."""
     formulas = np.asarray(samples.items["formula"], dtype=object)
@@ -233,10 +223,3 @@ def told_of(
     columns["nearest_training_formula"] = nearest
     columns["unlike_training"] = distances > max(reference.far, 1e-9)
     return columns
-
-
-def add_columns(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
-    """The table with these columns; its attributes stay."""
-    found = frame.assign(**columns)
-    found.attrs = dict(frame.attrs)
-    return found

@@ -43,6 +43,18 @@ def class_miss(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1 - both, dtype=np.float64)
 
 
+def misses_of(scores: NDArray[np.float64], truth: NDArray[Any], kind: str) -> NDArray[np.float64]:
+    """(n,) how wrong scores are: absolute errors; of classes one less the true one's probability.
+
+    Parameters
+    ----------
+    scores: (n,) of values or of class 1, or (n, classes). truth: (n,). kind: of the target: ``value`` or not.
+    """
+    if kind == "value":
+        return np.asarray(np.abs(scores - truth), dtype=np.float64)
+    return class_miss(scores)[np.arange(len(truth)), truth.astype(np.int64)]
+
+
 def reaches(found: OutOfFold, examples: Examples) -> dict[str, NDArray[np.float64]]:
     """How far the prediction of every tested row by every model may be off, fold by fold.
 
@@ -68,16 +80,10 @@ def reaches(found: OutOfFold, examples: Examples) -> dict[str, NDArray[np.float6
             if repeat:
                 continue
             truth = examples.target[examples.rows_of(fold.validation)]
-            reach = reach_of(_misses(scores, truth, examples.target_kind))
+            reach = reach_of(misses_of(scores, truth, examples.target_kind))
             width[examples.rows_of(fold.test)] = reach if np.isfinite(reach) else np.nan
         result[model] = width if found.tested is None else width[examples.rows_of(found.tested)]
     return result
-
-
-def _misses(scores: NDArray[np.float64], truth: NDArray[Any], kind: str) -> NDArray[np.float64]:
-    if kind == "value":
-        return np.asarray(np.abs(scores - truth), dtype=np.float64)
-    return class_miss(scores)[np.arange(len(truth)), truth.astype(np.int64)]
 
 
 def interval_rows(
@@ -104,7 +110,7 @@ def interval_rows(
         known = np.isfinite(width)
         if model not in scores or not known.any():
             continue
-        inside = _misses(scores[model], judged.target, judged.target_kind) <= width
+        inside = misses_of(scores[model], judged.target, judged.target_kind) <= width
         sizes = width
         if judged.target_kind != "value":
             sizes = (class_miss(scores[model]) <= width[:, None]).sum(axis=1).astype(np.float64)

@@ -47,7 +47,8 @@ class OutOfFold:
     """model -> store entry of its fit on the first fold, and that fold; of those that are looked into"""
     tested: NDArray[np.int64] | None = None
     held: dict[str, dict[tuple[int, int], NDArray[np.float64]]] = field(default_factory=dict)
-    """model -> (repeat, number of the fold) -> scores of the rows that validated"""
+    """model -> (repeat, number of the fold) -> scores of the rows that validated; empty where samples have
+    several rows"""
     folds: list[Fold] = field(default_factory=list)
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     """model -> means of the facts of its fits"""
@@ -189,6 +190,16 @@ def within(study: Study, folds: Sequence[Fold]) -> list[Fold]:
     return found
 
 
+def final_fold(study: Study, folds: Sequence[Fold]) -> Fold:
+    """What a final model is fitted on: all but the samples that decide in the first fold when to stop.
+
+    It tests none, and trains on no more than the study's budget.
+    """
+    rest = np.sort(np.concatenate([folds[0].train, folds[0].test]))
+    (fold,) = within(study, [Fold(train=rest, validation=folds[0].validation, test=rest[:0])])
+    return fold
+
+
 def _task(
     study: Study,
     label: str,
@@ -231,13 +242,16 @@ def collect(
         if not any(fold is fit.fold for fold in columns.folds):
             columns.folds.append(fit.fold)
         number = next(n for n, fold in enumerate(columns.folds) if fold is fit.fold)
-        columns.held.setdefault(fit.model, {})[fit.repeat, number] = read_scores(outcome.folder, "validation")
-        if metric is not None and examples.target_kind == "binary":
-            assert examples.target is not None
-            held = examples.target[examples.rows_of(fit.fold.validation)]
+        chooses = metric is not None and examples.target_kind == "binary"
+        held = read_scores(outcome.folder, "validation") if chooses or examples.whole else None
+        if held is not None and examples.whole:
+            columns.held.setdefault(fit.model, {})[fit.repeat, number] = held
+        if held is not None and chooses:
+            assert examples.target is not None and metric is not None
+            true = examples.target[examples.rows_of(fit.fold.validation)]
             threshold = study.evaluation.threshold
-            if held.any() and not held.all():
-                threshold = best_threshold(held, read_scores(outcome.folder, "validation"), metric)
+            if true.any() and not true.all():
+                threshold = best_threshold(true, held, metric)
             called = columns.called.setdefault(fit.model, np.zeros(shape, dtype=bool))
             called[fit.repeat, rows] = score >= threshold
     for name, columns in found.items():
@@ -278,7 +292,8 @@ def _add_ensembles(study: Study, title: str, columns: OutOfFold) -> None:
         members = getattr(study.models[name], "of", ())
         if members and set(members) <= set(columns.scores):
             columns.scores[name] = np.mean(np.broadcast_arrays(*(columns.scores[m] for m in members)), axis=0)
-            columns.held[name] = _mean_held([columns.held[member] for member in members])
+            if set(members) <= set(columns.held):
+                columns.held[name] = _mean_held([columns.held[member] for member in members])
     order = {name: place for place, name in enumerate(study.models)}
     columns.scores = dict(sorted(columns.scores.items(), key=lambda item: order.get(item[0], len(order))))
 

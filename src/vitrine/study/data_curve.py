@@ -13,6 +13,7 @@ from vitrine.evaluate.splits import Fold, hold_out_groups
 from vitrine.samples import Examples
 from vitrine.study.cross_validation import Fit, OutOfFold, collect, plan_fold, store_examples, within
 from vitrine.study.data import Data, unit_of
+from vitrine.study.figures import metric_label
 from vitrine.study.log import Log
 from vitrine.study.result import Curve, CurveFigure, Figure, Row
 from vitrine.study.scoring import differences, score_rows
@@ -31,6 +32,8 @@ class Curved:
 
     track: str
     truth: Examples
+    unit: str | None = None
+    """of the target"""
     found: dict[int, OutOfFold] = field(default_factory=dict)
 
     def truth_of(self, found: OutOfFold) -> Examples:
@@ -53,7 +56,8 @@ def run_data_curve(study: Study, data: dict[str, Data], campaign: Campaign, log:
     for track in study.tracks:
         if settings.tracks is not None and track.title not in settings.tracks:
             continue
-        own = Curved(track.title, data[track.title].truth)
+        unit = unit_of(study.asked_in(track).label, data[track.title].samples)
+        own = Curved(track.title, data[track.title].truth, unit)
         examples = store_examples(study, data[track.title], settings.models, campaign)
         for count in settings.groups:
             plan = _plan(study, track, data[track.title], examples, count)
@@ -131,11 +135,11 @@ def data_curve_rows(study: Study, curved: list[Curved]) -> list[Row]:
     for own in curved:
         for count, found in own.found.items():
             truth, place = own.truth_of(found), {WHERE: count}
-            rows += score_rows(study, own.track, truth, found.scores, None, place)
+            rows += score_rows(study, own.track, truth, found.scores, own.unit, place)
             for other in others:
                 pair = (found.scores[other], found.scores[first])
                 words = f"this model minus {first}"
-                rows += differences(study, own.track, truth, pair, other, words, None, place)
+                rows += differences(study, own.track, truth, pair, other, words, own.unit, place)
     return rows
 
 
@@ -172,19 +176,12 @@ def data_curve_figures(
                 "tested on the same samples each time. The last point has all groups of a fold. Bands: "
                 "95 % over groups tested, not over the choice of those trained on.",
                 x_label="groups to train on",
-                y_label=_axis(study, settings.metric, data[own.track]),
+                y_label=metric_label(settings.metric, own.unit),
                 curves=curves,
                 x_log=True,
             )
         )
     return figures
-
-
-def _axis(study: Study, metric: str, data: Data) -> str:
-    if metric not in ("mae", "rmse", "bias"):
-        return metric.replace("_", " ")
-    unit = unit_of(study.label, data.samples)
-    return ("bias" if metric == "bias" else metric.upper()) + (f" [{unit}]" if unit else "")
 
 
 def _groups_in_training(study: Study, track: str, data: Data) -> int:

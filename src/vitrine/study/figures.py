@@ -16,7 +16,7 @@ from vitrine.evaluate.curves import (
 from vitrine.samples import Examples, Samples
 from vitrine.study.class_figures import confusion_figures
 from vitrine.study.result import AtomsFigure, Curve, CurveFigure, Figure, ScatterFigure
-from vitrine.study.scoring import SHUFFLED, group_codes
+from vitrine.study.scoring import IN_UNIT_OF_TARGET, SHUFFLED, group_codes
 
 if TYPE_CHECKING:
     from vitrine.study.data import Data
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 MOST_POINTS = 20_000
 MOST_BANDS = 5
 """Curves with bands in one figure; more cannot be told apart."""
+
+
+def metric_label(metric: str, unit: str | None) -> str:
+    """``MAE [eV]``: a metric on an axis or over a column, with the unit if its values are in that."""
+    name = metric.upper() if metric in ("mae", "rmse") else metric.replace("_", " ")
+    return f"{name} [{unit}]" if unit and metric in IN_UNIT_OF_TARGET else name
 
 
 def track_figures(

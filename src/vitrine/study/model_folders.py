@@ -10,12 +10,8 @@ from typing import Any
 import numpy as np
 
 from vitrine.study.bundle import write_model_folder
-from vitrine.study.composition_reference import (
-    Compositions,
-    TrainingReference,
-    misses_of,
-    usual_distances,
-)
+from vitrine.study.composition_reference import Compositions, TrainingReference, usual_distances
+from vitrine.study.conformal import misses_of
 from vitrine.study.cross_validation import first_seed
 from vitrine.study.ensemble_folder import recipes_of
 from vitrine.study.reference import copy_companion, reference_of
@@ -99,7 +95,8 @@ def _write_training(study: Study, work: Work, name: str, track: str, folder: Pat
         work.usual_distances[track] = usual_distances(samples, found.folds, study.seeds.bootstrap)
         seen = samples.items["formula"].iloc[work.seen_by_final[track]]
         work.compositions[track] = Compositions.of(list(seen))
-    misses = np.sort(misses_of(lead, judged))
+    assert judged.target is not None
+    misses = np.sort(misses_of(lead, judged.target, judged.target_kind))
     TrainingReference(work.compositions[track], misses, work.usual_distances[track]).write(folder)
 
 

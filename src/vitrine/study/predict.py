@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from vitrine.physics.configurations import checked_copy
 from vitrine.physics.rotation import DIRECTIONS
 from vitrine.samples import Examples, Samples
 from vitrine.study.bundle import ModelFolder
-from vitrine.study.composition_reference import TrainingReference, add_columns, told_of
+from vitrine.study.composition_reference import TrainingReference, told_of
 from vitrine.study.data import target_name
 from vitrine.study.predict_plane import bond_table, is_reduced, prepared, received
 
@@ -114,14 +114,7 @@ def predict_formulas(
     reference = TrainingReference.read(model.folder)
     if reference is not None:
         columns |= told_of(reference, list(frame["formula"]), scores, model.target, target, names)
-    return add_columns(_aside(frame, columns), columns)
-
-
-def _aside(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
-    """The table with columns of the user's own that have such names called ``<name> (table)``."""
-    found = frame.rename(columns={name: f"{name} (table)" for name in names if name in frame.columns})
-    found.attrs = dict(frame.attrs)
-    return found
+    return frame.rename(columns={name: f"{name} (table)" for name in columns}).assign(**columns)
 
 
 def predict_frames(

@@ -13,7 +13,6 @@ import numpy as np
 import vitrine
 from vitrine.campaign.campaign import Campaign
 from vitrine.errors import StudyError, did_you_mean
-from vitrine.evaluate.splits import Fold
 from vitrine.learn.protocol import Embeds
 from vitrine.study import figures, shelf
 from vitrine.study.budget_table import budget_table, cost_figure, cost_rows
@@ -22,7 +21,7 @@ from vitrine.study.claims import Evidence
 from vitrine.study.class_figures import subset_figures
 from vitrine.study.cluster_figures import cluster_figures
 from vitrine.study.conformal import interval_rows, reaches
-from vitrine.study.cross_validation import cross_validate, first_seed, must, store_examples, within
+from vitrine.study.cross_validation import cross_validate, final_fold, first_seed, must, store_examples
 from vitrine.study.data import Data, gather, left_out_lines, source_tasks, unit_of
 from vitrine.study.data_curve import data_curve_figures, data_curve_rows, run_data_curve
 from vitrine.study.explanations import explain_track
@@ -219,12 +218,9 @@ def _final_tasks(
     study: Study, track: Track, work: Work, models: Sequence[str], campaign: Campaign
 ) -> list[Task]:
     data = work.data[track.title]
-    fold = data.folds(track.split)[0]
-    train = np.sort(np.concatenate([fold.train, fold.test]))
-    (fold,) = within(study, [Fold(train=train, validation=fold.validation, test=fold.test[:0])])
-    train = fold.train
-    work.seen_by_final[track.title] = np.concatenate([train, fold.validation])
-    sets: dict[str, Any] = {"train": train, "validation": fold.validation, "test": np.zeros(0, np.int64)}
+    fold = final_fold(study, data.folds(track.split))
+    work.seen_by_final[track.title] = np.concatenate([fold.train, fold.validation])
+    sets: dict[str, Any] = {"train": fold.train, "validation": fold.validation, "test": fold.test}
     examples = store_examples(study, data, models, campaign)
     prefix = "final" if track is study.tracks[0] else f"final/{track.title}"
     return [

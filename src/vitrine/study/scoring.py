@@ -24,7 +24,7 @@ SHUFFLED = "shuffled_labels"
 RANKING = ("roc_auc", "average_precision", "lift")
 _PREVALENCE_FREE = {"recall", "roc_auc"}
 """do not change when the classes are re-weighted"""
-_IN_UNIT_OF_TARGET = {"mae", "rmse", "bias"}
+IN_UNIT_OF_TARGET = {"mae", "rmse", "bias"}
 
 
 def group_codes(examples: Examples) -> NDArray[np.int64]:
@@ -342,7 +342,7 @@ def _row(
         high=found.high,
         groups=found.groups,
         n=found.n,
-        unit=unit if metric in _IN_UNIT_OF_TARGET else None,
+        unit=unit if metric in IN_UNIT_OF_TARGET else None,
         seed=study.seeds.model if study.seeds.repeats == 1 else None,
         published=published,
         where=where,

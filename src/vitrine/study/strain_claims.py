@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vitrine.study.ceiling import CEILING
-from vitrine.study.claims import Evidence, needs
+from vitrine.study.claims import Evidence, above_zero, needs, row_text
 from vitrine.study.result import Claim, Row
 
 YANG = "Yang et al. 2020"
@@ -20,21 +20,6 @@ def _row(evidence: Evidence, track: str, model: str, **where: object) -> Row | N
     return None
 
 
-def _said(row: Row | None, signed: bool = False) -> str:
-    if row is None or row.value is None:
-        return "not measured"
-    form = "+.3f" if signed else ".3f"
-    interval = "" if row.low is None or row.high is None else f" [{row.low:{form}}, {row.high:{form}}]"
-    return f"{row.value:{form}}{interval}"
-
-
-def _sign(row: Row | None) -> bool | None:
-    """Whether a difference is above 0: its interval lies on one side, or it cannot be said."""
-    if row is None or row.low is None or row.high is None:
-        return None
-    return True if row.low > 0 else False if row.high <= 0 else None
-
-
 @needs("resnet", "two_point")
 def network_beats_two_point(evidence: Evidence) -> Claim:
     """The paired difference of accuracies, split by trajectory."""
@@ -44,10 +29,11 @@ def network_beats_two_point(evidence: Evidence) -> Claim:
     return Claim(
         claim="The network is better than two-point statistics (92.48 against 68.24 %)",
         source=f"{YANG}, Table 1",
-        ours=f"difference {_said(honest, True)} by trajectory, {_said(leaky, True)} at random",
-        holds=_sign(honest),
+        ours=f"difference {row_text(honest, signed=True)} by trajectory, "
+        f"{row_text(leaky, signed=True)} at random",
+        holds=above_zero(honest),
         note="Judged on the split by trajectory. The network minus a forest on mean, spread and histogram of "
-        f"the strain alone: {_said(scalar, True)}.",
+        f"the strain alone: {row_text(scalar, signed=True)}.",
     )
 
 
@@ -60,10 +46,10 @@ def network_sees_more_than_amounts(evidence: Evidence) -> Claim:
     return Claim(
         claim="The network learns the lines of dislocations, not the amount of strain",
         source=f"{YANG}, section 2.3",
-        ours=f"network minus forest on scalars {_said(found, True)}",
-        holds=_sign(found),
+        ours=f"network minus forest on scalars {row_text(found, signed=True)}",
+        holds=above_zero(found),
         note="The forest sees mean, standard deviation and histogram of the strain and no place. What maps "
-        f"can tell at most, as those of several classes are the same: {_said(bound)}.",
+        f"can tell at most, as those of several classes are the same: {row_text(bound)}.",
     )
 
 
@@ -77,8 +63,8 @@ def ensemble_helps(evidence: Evidence) -> Claim:
     return Claim(
         claim="An ensemble of three networks is better than the best of them (93.94 against 92.48 %)",
         source=f"{YANG}, Table 1",
-        ours=f"ensemble minus network {_said(ours, True)}",
-        holds=_sign(ours),
+        ours=f"ensemble minus network {row_text(ours, signed=True)}",
+        holds=above_zero(ours),
         note="Split by trajectory.",
     )
 
@@ -107,7 +93,7 @@ def accuracy_falls_with_width(evidence: Evidence) -> Claim:
     return Claim(
         claim="The smaller the crystal, the harder it is to read (95.24 % at 2 µm, 89.33 % at 62.5 nm)",
         source=f"{YANG}, Table 2",
-        ours=", ".join(f"{width:g} µm {_said(found[width])}" for width in widths) or "not measured",
+        ours=", ".join(f"{width:g} µm {row_text(found[width])}" for width in widths) or "not measured",
         holds=holds,
         note="Split by trajectory; the intervals of the widest and the narrowest must lie apart.",
     )
@@ -125,8 +111,8 @@ def small_reload_is_easier(evidence: Evidence) -> Claim:
     return Claim(
         claim="A reload of 0.1 % tells more than one of 1 %",
         source=f"{YANG}, Table 2 (96.9 against 88.1 %, mean over widths and slip)",
-        ours=f"0.1 %: {_said(small)}, 1 %: {_said(large)}",
+        ours=f"0.1 %: {row_text(small)}, 1 %: {row_text(large)}",
         holds=holds,
         note="A reload of 0.1 % stays elastic where no dislocation is left, and the map is constant whatever "
-        f"was before; the most that small-reload maps can tell: {_said(bound)}.",
+        f"was before; the most that small-reload maps can tell: {row_text(bound)}.",
     )

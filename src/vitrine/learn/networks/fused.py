@@ -18,6 +18,7 @@ from numba.core import cgutils
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vitrine.learn.networks.standardise import in_full
 from vitrine.physics.lanes import Writer, intrinsic, pointers_of
 
 SLOPE = 0.2
@@ -54,7 +55,8 @@ class FusedAttention(nn.Module):
         weight = self.lin.weight.view(self.heads, self.width, -1)
         towards = x @ torch.einsum("hc,hcf->fh", self.att_src[0], weight)
         own = x @ torch.einsum("hc,hcf->fh", self.att_dst[0], weight)
-        if x.device.type == "cpu" and x.dtype == torch.float32:
+        projected, towards, own = in_full(projected), in_full(towards), in_full(own)
+        if x.device.type == "cpu" and projected.dtype == torch.float32:
             fused: Any = _Gather.apply
             gathered: Tensor = fused(projected, towards, own, starts, neighbours)
         else:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vitrine.learn.batches import WholeGraphs
-from vitrine.learn.networks.standardise import Standardise
+from vitrine.learn.networks.standardise import Standardise, in_full
 
 
 class MessagePassingNetwork(nn.Module):
@@ -76,10 +76,12 @@ class MessagePassingNetwork(nn.Module):
 
     def forward(self, features: Tensor, graphs: WholeGraphs) -> Tensor:
         """features (n_graphs, n_features); outputs (n_graphs,)."""
-        messages = self.messages(graphs)
+        messages = in_full(self.messages(graphs))
         shares = self._shares(messages, graphs)
         parts = torch.split(messages, list(graphs.edge_counts))
-        pooled = torch.stack([weights.T @ part for weights, part in zip(shares, parts, strict=True)])
+        # means hardly differ between graphs, so that these products are never rounded to bfloat16
+        with torch.autocast(messages.device.type, enabled=False):
+            pooled = torch.stack([weights.T @ part for weights, part in zip(shares, parts, strict=True)])
         out: Tensor = self.readout(torch.cat([pooled.flatten(1), features], dim=1)).squeeze(-1)
         return out
 
@@ -101,7 +103,7 @@ class MessagePassingNetwork(nn.Module):
 
     def _shares(self, messages: Tensor, graphs: WholeGraphs) -> list[Tensor]:
         """(n_edges of the graph, heads + 1) for each graph: attention, and 1 / n_edges for the mean."""
-        scores = self.heads(functional.relu_(self.score(messages)))
+        scores = in_full(self.heads(functional.relu_(self.score(messages))))
         return [
             torch.cat([part.softmax(0), part.new_full((len(part), 1), 1.0 / max(len(part), 1))], dim=1)
             for part in torch.split(scores, list(graphs.edge_counts))
@@ -115,8 +117,9 @@ def exchange(sent: Tensor, first: Tensor, graphs: WholeGraphs) -> Tensor:
 
     Parameters
     ----------
-    sent, first: (n_edges, hidden), float32 for the fast way on a CPU.
+    sent, first: (n_edges, hidden), float32 for the fast way on a CPU; bfloat16 is made that.
     """
+    sent, first = in_full(sent), in_full(first)
     if sent.device.type == "cpu" and sent.dtype == torch.float32:
         fused: Any = _Exchange.apply
         out: Tensor = fused(sent, first, graphs.starts, graphs.reverse)

@@ -39,7 +39,8 @@ class Standardise(nn.Module):
         self.least_share = RECENT
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, width) or (n, width, height, width of the image), of the same shape."""
+        """(n, width) or (n, width, height, width of the image), of the same shape; never bfloat16."""
+        x = in_full(x)
         shape = (1, -1, *[1] * (x.dim() - 2))
         if not self.training or (len(x) < 2 and not _together()):
             mean, variance = self.mean, self.variance
@@ -68,6 +69,11 @@ class Standardise(nn.Module):
             self.mean.lerp_(mean.detach(), share)
             self.variance.lerp_(unbiased, share)
         return mean, variance
+
+
+def in_full(x: Tensor) -> Tensor:
+    """The same in float32 if it is bfloat16, whose rounding would drown sums and small differences."""
+    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def settle(network: nn.Module, passes: Iterator[Callable[[], object]]) -> None:
