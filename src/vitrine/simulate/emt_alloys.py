@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 Float = NDArray[np.float64]
+Keep = Literal["lowest", "all"]
 
 METALS = ("Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")
 """The metals that EMT was made for. ASE's H, C, N and O are "just for fun" and left out."""
@@ -59,13 +60,15 @@ class EmtAlloys(Part):
 
     Every pair of metals is taken in every prototype (A3B both ways), and ``random_cells`` random
     superlattices of fcc with 2 to 8 atoms and 2 to 4 metals. Formation energies [eV/atom] are
-    relative to EMT's own relaxed fcc metals. As samples: the lowest energy of each reduced formula.
+    relative to EMT's own relaxed fcc metals. As samples: the lowest energy of each reduced formula, or all
+    structures, for models that see them.
     A prototype is where a structure started: L1_0 NiPt, for one, relaxes to B2 (c/a 0.707).
     """
 
     summary: ClassVar[str] = "ordered alloys of seven metals with EMT formation energies, made in seconds"
     version: ClassVar[int] = 1
     yields: ClassVar[str] = "formulas"
+    not_determining: ClassVar[frozenset[str]] = frozenset({"keep"})
 
     kind: Literal["emt-alloys"] = "emt-alloys"
     seed: int = Field(0, ge=0, description="of the random cells")
@@ -75,6 +78,7 @@ class EmtAlloys(Part):
     strains: tuple[Annotated[float, Field(ge=-0.1, le=0.1)], ...] = Field(
         (), description="add every structure with all lengths strained by these, e.g. [-0.03, 0.03]"
     )
+    keep: Keep = Field("lowest", description="samples: the lowest energy of each formula, or all structures")
 
     def citations(self) -> tuple[str, ...]:
         """EMT, ASE, and the enumeration of superlattices."""
@@ -91,7 +95,7 @@ class EmtAlloys(Part):
                 kind="emt-alloys",
                 recipe={**self.recipe(), "ase": version("ase")},
                 function=write_alloys,
-                arguments=self.model_dump(mode="json", exclude={"kind"}),
+                arguments=self.model_dump(mode="json", exclude={"kind", "keep"}),
             )
         ]
 
@@ -112,16 +116,19 @@ class EmtAlloys(Part):
         if outcome.folder is None:
             raise TaskError(f"{outcome.label} was not made: {outcome.error}")
         table = pd.read_csv(outcome.folder / "table.csv", keep_default_na=False, float_precision="round_trip")
-        lowest = np.sort(table.groupby("formula", sort=False)[FORMATION_ENERGY].idxmin().to_numpy())
-        items = table.iloc[lowest].reset_index(drop=True).rename(columns={FORMATION_ENERGY: "target"})
+        rows, note = np.arange(len(table)), "all structures that were tried"
+        if self.keep == "lowest":
+            rows = np.sort(table.groupby("formula", sort=False)[FORMATION_ENERGY].idxmin().to_numpy())
+            note = "lowest of what was tried"
+        items = table.iloc[rows].reset_index(drop=True).rename(columns={FORMATION_ENERGY: "target"})
         alloys = read_alloys(outcome.folder)
-        items = items.join(pd.DataFrame(_structure_columns([alloys[row] for row in lowest])))
-        note = "a toy potential (effective-medium theory), not DFT or experiment; lowest of what was tried"
+        items = items.join(pd.DataFrame(_structure_columns([alloys[row] for row in rows])))
+        note = f"a toy potential (effective-medium theory), not DFT or experiment; {note}"
         about = {"table": "emt-alloys", "target": FORMATION_ENERGY, "unit": "eV/atom", "note": note}
         return Samples(
             kind="formulas",
             items=items,
-            ids=tuple(f"emt:{row + 1}" for row in lowest),
+            ids=tuple(f"emt:{row + 1}" for row in rows),
             groups=tuple(items["formula"]),
             about={**about, "rows": len(items), "structures": len(table)},
         )

@@ -6,8 +6,8 @@ content: what is read under a name is the same everywhere. None of them is part 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 TargetKind = Literal["value", "binary", "classes"]
@@ -59,6 +59,7 @@ class Published:
     home: ``owner/repository/commit``, or None if it has no public home.
     citations: DOIs.
     may_be_empty: whether a row without a target is no fault.
+    aliases: short name -> column, for targets.
     """
 
     files: tuple[File, ...]
@@ -71,11 +72,20 @@ class Published:
     kind: TargetKind = "value"
     note: str | None = None
     may_be_empty: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def target(self) -> str:
         """The usual target."""
         return next(iter(self.units))
+
+    def knows(self, names: Iterable[str]) -> bool:
+        """Whether all of these are targets of the set, by their columns or short names."""
+        return all(self.aliases.get(name, name) in self.units for name in names)
+
+    def unit_of(self, name: str) -> str | None:
+        """Unit of a target, by its column or short name; None if it has none or is not known."""
+        return self.units.get(self.aliases.get(name, name))
 
     @property
     def rows(self) -> int:
@@ -311,6 +321,7 @@ PUBLISHED: dict[str, Published] = {
         note="e_form_joined is matbench_mp_e_form joined on composition and space group, empty where that "
         "is ambiguous; 5 % of the crystals of matbench_mp_gap are held back for an independent check",
         may_be_empty=True,
+        aliases={"e_form": "e_form_joined", "gap": "gap_pbe"},
     ),
 }
 # fmt: on

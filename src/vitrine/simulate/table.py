@@ -18,8 +18,9 @@ from vitrine.arrays import hash_file
 from vitrine.errors import DataError, did_you_mean
 from vitrine.parts import Part
 from vitrine.samples import Samples
-from vitrine.simulate.emt_alloys import EmtAlloys
+from vitrine.simulate.emt_alloys import EmtAlloys, Keep
 from vitrine.simulate.published_tables import PARTS, PUBLISHED, Published, TargetKind, published_names
+from vitrine.simulate.table_choice import limited, small_enough
 from vitrine.simulate.table_files import (
     ENDINGS,
     column_names,
@@ -36,6 +37,7 @@ from vitrine.simulate.table_rows import (
     as_numbers,
     as_words,
     double_ids,
+    filled,
     only_numeric,
     read_targets,
     reduce_formulas,
@@ -109,6 +111,15 @@ class Table(Part):
     limit: int | None = Field(
         None, ge=1, description="use the first rows only (of each part of a published split, in proportion)"
     )
+    draw_seed: int | None = Field(
+        None, ge=0, description="draw the rows of limit at random with this seed, instead of the first"
+    )
+    most_atoms: int | None = Field(
+        None, ge=1, description="leave out crystals with more atoms, before rows are counted for limit"
+    )
+    keep: Keep = Field(
+        "lowest", description="of emt-alloys: the lowest energy of each formula, or all structures"
+    )
 
     @field_validator("target")
     @classmethod
@@ -120,6 +131,9 @@ class Table(Part):
     def recipe(self) -> dict[str, Any]:
         """As for every part, with name and SHA-256 of the content in place of a path."""
         recipe = super().recipe()
+        for name in ("draw_seed", "most_atoms", "keep"):  # as it was before there were these
+            if getattr(self, name) == Table.model_fields[name].default:
+                del recipe["settings"][name]
         if self._embedded:
             return recipe
         published = self._published()
@@ -187,7 +201,7 @@ class Table(Part):
     def _look(self) -> TargetKind | None:
         published = self._published()
         targets = (self.target,) if isinstance(self.target, str) else self.target
-        if published is not None and (targets is None or set(targets) <= set(published.units)):
+        if published is not None and (targets is None or published.knows(targets)):
             return published.kind
         if targets is None or len(targets) > 1:
             return "value" if published is not None or existing(self.table) else None
@@ -224,7 +238,7 @@ class Table(Part):
     def _own_rows(self, path: Path) -> _Rows:
         columns = column_names(path)
         formula = formula_column(path, columns, self.formula)
-        frame = read_rows(path, columns, self._text_columns(path, columns, formula), self.limit)
+        frame = read_rows(path, columns, self._text_columns(path, columns, formula), self._at_once())
         about = {"table": path.name, "sha256": hash_file(path), "formula": formula}
         targets = self._targets_in(path, frame, formula, None)
         return _Rows(str(path), stem_of(path), frame, formula, targets, about, self.split)
@@ -242,7 +256,7 @@ class Table(Part):
             "licence": published.licence,
             "citations": list(published.citations),
         }
-        unit = published.units.get(targets[0])
+        unit = published.unit_of(targets[0])
         about |= {"unit": unit} if unit is not None else {}
         about |= {"note": published.note} if published.note is not None else {}
         split = self.split or ("split" if published.split else None)
@@ -261,12 +275,20 @@ class Table(Part):
             part.index = pd.RangeIndex(start, start + len(part))
             if published.split:
                 part = part.rename(columns={"split": "split (table)"}).assign(split=file.part)
-            if self.limit is not None:
-                bounds = [self.limit * n // published.rows for n in (start, start + len(part))]
+            first = self._at_once(published)
+            if first is not None:
+                bounds = [first * n // published.rows for n in (start, start + len(part))]
                 part = part.iloc[: bounds[1] - bounds[0]]
             start += file.rows
             parts.append(part)
-        return pd.concat(parts), [file.sha256 for file in published.files]
+        asked = (self.target,) if isinstance(self.target, str) else self.target or ()
+        short = {published.aliases[name]: name for name in asked if name in published.aliases}
+        return pd.concat(parts).rename(columns=short), [file.sha256 for file in published.files]
+
+    def _at_once(self, published: Published | None = None) -> int | None:
+        """The limit, if it is that of the rows as they are read: nothing is left out of them before."""
+        later = published is not None and published.may_be_empty
+        return None if later or self.draw_seed is not None or self.most_atoms is not None else self.limit
 
     def _text_columns(self, where: object, columns: Sequence[str], formula: str) -> list[str]:
         """Columns that are read as text, checked to be there."""
@@ -290,16 +312,28 @@ class Table(Part):
                 )
         return names
 
-    def _checked(self, rows: _Rows) -> Samples:
-        import numpy as np
-
-        frame, where = rows.frame, rows.where
-        about = dict(rows.about)
-        targets = read_targets(where, frame, rows.targets)
+    def _chosen(self, rows: _Rows) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """The rows that are used, and what is to be told of the table."""
+        frame, where, about = rows.frame, rows.where, dict(rows.about)
         if rows.published is not None and rows.published.may_be_empty:
-            frame, targets, dropped = _with_target(frame, targets)
-            about["without_target"] = dropped
-        numbers = frame.index.to_numpy() if rows.published is not None else np.arange(len(frame))
+            kept = filled(read_targets(where, frame, rows.targets))
+            about["without_target"] = len(frame) - len(kept)
+            frame = frame.iloc[kept]
+        if self.most_atoms is not None:
+            kept = small_enough(where, frame, self.most_atoms)
+            about["larger"] = len(frame) - len(kept)
+            frame = frame.iloc[kept]
+        if self.limit is not None and self._at_once(rows.published) is None:
+            parts = rows.published is not None and rows.published.split
+            sizes = [int((frame["split"] == part).sum()) for part in PARTS] if parts else [len(frame)]
+            frame = frame.iloc[limited(sizes, self.limit, self.draw_seed)]
+        return frame, about
+
+    def _checked(self, rows: _Rows) -> Samples:
+        where = rows.where
+        frame, about = self._chosen(rows)
+        targets = read_targets(where, frame, rows.targets)
+        numbers = frame.index.to_numpy()
         reduced, reasons = reduce_formulas(frame[rows.formula])
         for row, reason in targets.reasons.items():
             reasons.setdefault(row, reason)
@@ -312,11 +346,11 @@ class Table(Part):
             attributes["split"], wrong = split_numbers(frame[rows.split])
             reasons = {**wrong, **reasons}
         if self.id is not None:
-            reasons = {**double_ids(frame[self.id]), **reasons}
+            reasons = {**double_ids(frame[self.id], numbers), **reasons}
         skip = self.skip_bad or rows.published is not None  # the user cannot correct a published set
         keep = [row for row in range(len(frame)) if row not in reasons]
         if reasons and not (skip and keep):
-            raise DataError(refusal(where, reasons, len(frame)))
+            raise DataError(refusal(where, reasons, len(frame), numbers))
         ids = [f"{rows.stem}:{number + 1}" for number in numbers]
         named = ids if self.id is None else [f"{rows.stem}:{name}" for name in frame[self.id]]
         refused = refused_rows(frame, rows.formula, targets.names, reasons, numbers)
@@ -338,27 +372,18 @@ class Table(Part):
         )
 
     def _alloys(self, outcomes: Sequence[Outcome]) -> Samples:
-        samples = EmtAlloys().samples(outcomes)
+        samples = EmtAlloys(keep=self.keep).samples(outcomes)
         known = samples.about["target"]
         if self.target not in (None, known, (known,)):
             raise DataError(
                 f"the embedded table {EMBEDDED} has the target {known!r} only, not {self.target!r}; "
                 "give your own table with source.table=FILE"
             )
+        if self.most_atoms is not None:
+            samples = samples.select(small_enough(EMBEDDED, samples.items, self.most_atoms).tolist())
+        if self.limit is not None:
+            samples = samples.select(limited([len(samples)], self.limit, self.draw_seed).tolist())
         return samples
-
-
-def _with_target(frame: pd.DataFrame, targets: Targets) -> tuple[pd.DataFrame, Targets, int]:
-    """The rows that have any target, and how many have none."""
-    import numpy as np
-
-    from vitrine.simulate.table_rows import read_targets as again
-
-    filled = np.zeros(len(frame), dtype=bool)
-    for column in targets.columns.values():
-        filled |= column.notna().to_numpy() & (column != "").to_numpy()
-    kept = frame.iloc[np.flatnonzero(filled)]
-    return kept, again("", kept, targets.names), int((~filled).sum())
 
 
 def _items(frame: pd.DataFrame, formula: str, targets: Targets) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from vitrine.simulate.table_files import is_index, listed
 if TYPE_CHECKING:
     import pandas as pd
 
+Numbers = Sequence[int] | NDArray[np.int64]
 SHOWN = 5
 """Number of bad rows that an error shows."""
 
@@ -74,6 +75,14 @@ def read_targets(where: object, frame: pd.DataFrame, names: Sequence[str]) -> Ta
     empty = {int(row): f"{' and '.join(names)} are missing" for row in np.flatnonzero(~usable)}
     reasons = {**empty, **reasons}
     return Targets(tuple(names), columns, reasons)
+
+
+def filled(targets: Targets) -> NDArray[np.int64]:
+    """Positions of the rows that have any target."""
+    found = np.zeros(len(next(iter(targets.columns.values()))), dtype=bool)
+    for column in targets.columns.values():
+        found |= column.notna().to_numpy() & (column != "").to_numpy()
+    return np.flatnonzero(found)
 
 
 def only_numeric(where: object, frame: pd.DataFrame, taken: Sequence[str]) -> str:
@@ -186,28 +195,40 @@ def split_numbers(words: pd.Series) -> tuple[NDArray[np.float64], dict[int, str]
     return numbers, reasons
 
 
-def double_ids(names: pd.Series) -> dict[int, str]:
-    """Row -> reason for rows whose id is missing or stands in an earlier row."""
+def double_ids(names: pd.Series, numbers: Numbers | None = None) -> dict[int, str]:
+    """Row -> reason for rows whose id is missing or stands in an earlier row.
+
+    numbers: as for :func:`refusal`.
+    """
     first: dict[str, int] = {}
     reasons = {}
     for row, name in enumerate(names):
         if not name:
             reasons[row] = f"{names.name} is missing"
         elif first.setdefault(name, row) != row:
-            reasons[row] = f"{names.name} is {shown(name)}, as in row {first[name] + 1}; ids must differ"
+            reasons[row] = (
+                f"{names.name} is {shown(name)}, as in row {_number(first[name], numbers)}; ids must differ"
+            )
     return reasons
 
 
-def refusal(where: object, reasons: Mapping[int, str], n_rows: int) -> str:
-    """The message of an error that names the first bad rows."""
+def refusal(where: object, reasons: Mapping[int, str], n_rows: int, numbers: Numbers | None = None) -> str:
+    """The message of an error that names the first bad rows.
+
+    numbers: of all rows in their file, from 0, where some were left out before.
+    """
     lines = [f"{where}: {len(reasons):,} of {n_rows:,} rows cannot be used:"]
-    lines += [f"  row {row + 1}: {reasons[row]}" for row in sorted(reasons)[:SHOWN]]
+    lines += [f"  row {_number(row, numbers)}: {reasons[row]}" for row in sorted(reasons)[:SHOWN]]
     if len(reasons) > SHOWN:
         lines.append(f"  and {len(reasons) - SHOWN:,} more")
     lines.append("rows are counted from 1 after the header; correct them")
     if len(reasons) < n_rows:
         lines[-1] += ", or go on without them: --skip-bad (source.skip_bad=true)"
     return "\n".join(lines)
+
+
+def _number(row: int, numbers: Numbers | None) -> int:
+    return int(row if numbers is None else numbers[row]) + 1
 
 
 class Refused(tuple[dict[str, str], ...]):
@@ -222,7 +243,7 @@ def refused_rows(
     formula: str,
     targets: Sequence[str],
     reasons: Mapping[int, str],
-    numbers: Sequence[int] | NDArray[np.int64],
+    numbers: Numbers,
 ) -> Refused:
     """For each refused row its number, formula, targets as they stand there, and the reason; as text.
 
