@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -24,11 +24,16 @@ Int = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Fold:
-    """One split: rising sample indices, disjoint, together all samples."""
+    """One split: rising sample indices, disjoint, together all samples.
+
+    beside: those of ``test`` that are like the training, where the others are left out of it on purpose;
+    empty where all are judged together.
+    """
 
     train: Int
     validation: Int
     test: Int
+    beside: Int = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 def _by_group(groups: Sequence[str]) -> dict[str, list[int]]:

@@ -19,6 +19,7 @@ from vitrine.learn.protocol import SCALER, WEIGHTS, Scaler
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from vitrine.learn.batches import Batch
     from vitrine.samples import Examples
     from vitrine.tasks import Progress
 
@@ -160,6 +161,22 @@ class NetworkModel:
         """The fitted network itself, for those who look into it."""
         assert self._network is not None
         return self._network
+
+    @property
+    def loss_unit(self) -> float:
+        """What 1 of the scaled target is in its own unit; 1 for classes."""
+        return 1.0 if self._values is None else float(self._values.spread[0])
+
+    def loss_batches(self, examples: Examples, size: int) -> list[Batch]:
+        """The examples as the network is given them, in batches; see :mod:`vitrine.learn.probing`.
+
+        Raises
+        ------
+        DataError: no targets, or examples of another kind than the network was trained on.
+        """
+        from vitrine.learn.probing import probed_batches
+
+        return probed_batches(self._scaled(examples), size)
 
     def _scaled(self, examples: Examples) -> Examples:
         assert self._features is not None

@@ -82,6 +82,22 @@ class Embeds(Protocol):
         ...
 
 
+@runtime_checkable
+class HasLoss(Protocol):
+    """A network whose loss can be asked for at other weights."""
+
+    loss_unit: float
+
+    @property
+    def network(self) -> Any:
+        """The fitted network, a :class:`torch.nn.Module`."""
+        ...
+
+    def loss_batches(self, examples: Examples, size: int) -> list[Any]:
+        """Batches for the losses of :func:`vitrine.learn.probing.row_losses`."""
+        ...
+
+
 class ModelPart(Part):
     """Settings of a model; :meth:`build` makes an unfitted one."""
 

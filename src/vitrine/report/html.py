@@ -25,6 +25,7 @@ from vitrine.report.matrix import draw_matrix
 from vitrine.report.plots import draw_curves, draw_scatter
 from vitrine.report.slices import draw_slices
 from vitrine.report.still import draw_atoms
+from vitrine.report.surfaces import draw_surfaces
 from vitrine.report.svg import inline, text_of
 from vitrine.report.tables import metric_name, overview, published, tracks, words
 from vitrine.study.result import (
@@ -36,6 +37,7 @@ from vitrine.study.result import (
     Result,
     ScatterFigure,
     SliceFigure,
+    SurfaceFigure,
 )
 
 OPEN_MATRICES = 4
@@ -96,7 +98,10 @@ def render(result: Result, folder: Path) -> Path:
                 figure,
                 picture,
                 wide=atoms is not None
-                or (isinstance(figure, (ScatterFigure, SliceFigure, ImageFigure)) and len(figure.panels) > 1),
+                or (
+                    isinstance(figure, (ScatterFigure, SliceFigure, ImageFigure, SurfaceFigure))
+                    and len(figure.panels) > 1
+                ),
                 atoms=atoms,
                 data=None if atoms is None else viewer_data(atoms),
             )
@@ -187,11 +192,14 @@ def _drawing(figure: Figure) -> tuple[Callable[[], matplotlib.figure.Figure], At
         return partial(draw_matrix, figure), None
     if isinstance(figure, ImageFigure):
         return partial(draw_images, figure), None
+    if isinstance(figure, SurfaceFigure):
+        return partial(draw_surfaces, figure), None
     if isinstance(figure, AtomsFigure):
         atoms = prepare(figure)
         return partial(draw_atoms, atoms), atoms
     raise DataError(
-        f"{type(figure).__name__} is no figure; a curve, scatter, slice, matrix, image or atoms figure is"
+        f"{type(figure).__name__} is no figure; a curve, scatter, slice, matrix, image, surface or "
+        "atoms figure is"
     )
 
 

@@ -120,6 +120,9 @@ class Table(Part):
     keep: Keep = Field(
         "lowest", description="of emt-alloys: the lowest energy of each formula, or all structures"
     )
+    random_cells: int = Field(
+        1000, ge=0, le=100_000, description="of emt-alloys: random cells beside the ordered"
+    )
 
     @field_validator("target")
     @classmethod
@@ -131,7 +134,7 @@ class Table(Part):
     def recipe(self) -> dict[str, Any]:
         """As for every part, with name and SHA-256 of the content in place of a path."""
         recipe = super().recipe()
-        for name in ("draw_seed", "most_atoms", "keep"):  # as it was before there were these
+        for name in ("draw_seed", "most_atoms", "keep", "random_cells"):  # as it was before there were these
             if getattr(self, name) == Table.model_fields[name].default:
                 del recipe["settings"][name]
         if self._embedded:
@@ -176,7 +179,7 @@ class Table(Part):
 
     def tasks(self) -> list[Task]:
         """None for a file, which is quick to read; one for the embedded alloys."""
-        return EmtAlloys().tasks() if self._embedded else []
+        return EmtAlloys(random_cells=self.random_cells).tasks() if self._embedded else []
 
     def target_kind(self) -> TargetKind | None:
         """What kind of target this is, at a look; None where that cannot be told.

@@ -24,8 +24,10 @@ def with_tracks(study: Study, names: Sequence[str]) -> Study:
             raise StudyError(f"--tracks: no track {name!r}{did_you_mean(name, titles)}")
     kept = tuple(t for t in study.tracks if t.title in names or _follows(t, names))
     changes: dict[str, Any] = {"tracks": kept}
-    if study.data_curve is not None and study.data_curve.tracks is not None:
-        changes["data_curve"] = _left(study.data_curve, "tracks", names)
+    for name in ("data_curve", "landscape"):
+        section = getattr(study, name)
+        if section is not None and section.tracks is not None:
+            changes[name] = _left(section, "tracks", names)
     explained = []
     for part in study.explanations:
         left = part if part.tracks is None else _left(part, "tracks", names)
@@ -93,6 +95,14 @@ def with_models(study: Study, names: Sequence[str]) -> Study:
         changes["data_curve"] = curve.model_copy(update={"beside": None}) if gone else curve
     if study.transfer is not None:
         changes["transfer"] = _left(study.transfer, "models", models)
+    for name in ("landscape", "each_element"):
+        if getattr(study, name) is not None:
+            changes[name] = _left(getattr(study, name), "models", models)
+    if changes.get("landscape", study.landscape) is None:
+        changes["each_element"] = None
+    elif changes.get("each_element") is not None:
+        kept = tuple(name for name in changes["each_element"].baselines if name in models)
+        changes["each_element"] = changes["each_element"].model_copy(update={"baselines": kept})
     if study.search is not None and study.search.model not in models:
         changes["search"] = None
     return study.model_copy(update=changes)

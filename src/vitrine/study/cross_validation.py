@@ -45,6 +45,8 @@ class OutOfFold:
     called: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     kept: dict[str, tuple[Path, Fold]] = field(default_factory=dict)
     """model -> store entry of its fit on the first fold, and that fold; of those that are looked into"""
+    fits: dict[str, Task] = field(default_factory=dict)
+    """model -> the task of that fit"""
     tested: NDArray[np.int64] | None = None
     held: dict[str, dict[tuple[int, int], NDArray[np.float64]]] = field(default_factory=dict)
     """model -> (repeat, number of the fold) -> scores of the rows that validated; empty where samples have
@@ -52,6 +54,8 @@ class OutOfFold:
     folds: list[Fold] = field(default_factory=list)
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     """model -> means of the facts of its fits"""
+    beside: OutOfFold | None = None
+    """of tested samples that are like the training, where the others are left out of it on purpose"""
 
     def of(self, data: Data) -> Data:
         """The samples that the scores are of."""
@@ -164,10 +168,11 @@ def plan_track(
 
 def kept_for_explanation(study: Study, track: Track, model: str) -> bool:
     """Whether the fit of the first fold is looked into later; the weights of others are not kept."""
+    looked = study.landscape
     return any(
         part.model == model and (part.tracks is None or track.title in part.tracks)
         for part in study.explanations
-    )
+    ) or (looked is not None and model in looked.models and track.title in looked.titles(study))
 
 
 def plan_fold(
@@ -238,6 +243,7 @@ def collect(
         columns.scores.setdefault(fit.model, np.full(shape, np.nan))[fit.repeat, rows] = score
         if fit.task.arguments["keep"]:
             columns.kept[fit.model] = (outcome.folder, fit.fold)
+            columns.fits[fit.model] = fit.task
         facts.setdefault((fit.track, fit.model), []).append(read_facts(outcome.folder))
         if not any(fold is fit.fold for fold in columns.folds):
             columns.folds.append(fit.fold)
@@ -259,18 +265,40 @@ def collect(
         _add_ensembles(study, name, columns)
         # tables in the order of the study, the null last
         columns.scores = dict(sorted(columns.scores.items(), key=lambda item: item[0] == SHUFFLED))
-        columns.scores = {
-            name: column[0] if len(column) == 1 else column for name, column in columns.scores.items()
-        }
-        columns.called = {
-            name: column[0] if len(column) == 1 else column for name, column in columns.called.items()
-        }
+        _set_apart(columns, truth[name])
+        for own in (columns, columns.beside):
+            if own is not None:
+                own.scores, own.called = _of_one_seed(own.scores), _of_one_seed(own.called)
     for (track, model), several in facts.items():
         found[track].facts[model] = _mean_facts(several)
     for columns in found.values():
         _add_costs_of_ensembles(study, columns)
     models = dict.fromkeys(model for _, model in facts)
     return found, {m: _mean_facts([f for (_, n), fs in facts.items() if n == m for f in fs]) for m in models}
+
+
+def _set_apart(columns: OutOfFold, examples: Examples) -> None:
+    """Take the scores of samples that are like the training out of ``columns``, into ``columns.beside``."""
+    like = [fold.beside for fold in columns.folds if len(fold.beside)]
+    if not like:
+        return
+    tested = np.arange(len(examples)) if columns.tested is None else columns.tested
+    inside = np.isin(tested, np.concatenate(like))
+    rows = inside[examples.select(tested).owner]
+    columns.beside = OutOfFold(
+        scores={name: column[:, rows] for name, column in columns.scores.items()},
+        tested=tested[inside],
+        held=columns.held,
+        folds=columns.folds,
+    )
+    columns.scores = {name: column[:, ~rows] for name, column in columns.scores.items()}
+    columns.called = {name: column[:, ~rows] for name, column in columns.called.items()}
+    columns.tested = tested[~inside]
+
+
+def _of_one_seed(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Without the axis of the seeds where there is one."""
+    return {name: column[0] if len(column) == 1 else column for name, column in columns.items()}
 
 
 def _leave_untested_out(columns: OutOfFold, examples: Examples) -> None:

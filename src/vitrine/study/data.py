@@ -12,6 +12,7 @@ from vitrine.campaign.campaign import Campaign
 from vitrine.errors import DataError, StudyError
 from vitrine.evaluate.splits import Fold
 from vitrine.samples import Examples, Int, Samples
+from vitrine.study.chemistry import holds
 from vitrine.study.log import Log
 from vitrine.tasks import Task
 
@@ -63,6 +64,8 @@ def folds_of(split: Any, samples: Samples, truth: Examples) -> list[Fold]:
         more["given"] = samples.attributes.get("split")
     if "classes" in needs and truth.target_kind != "value" and truth.target is not None:
         more["classes"] = truth.target[truth.starts[:-1]].astype(np.int64)
+    if "chemistry" in needs and split.leave_out is not None:
+        more["left_out"] = holds(samples, split.leave_out)
     found: list[Fold] = split.folds_of(samples.groups, **more)
     return found
 

@@ -213,10 +213,38 @@ def _check_more(study: Study) -> None:
         made = study.representation_of(part.model).makes
         if made != part.takes:
             raise StudyError(f"{where}: {part.kind!r} explains models of {part.takes}, not of {made}")
+    _check_landscape(study, titles)
     for name in study.evaluation.distributions:
         _check_representation(study, "evaluation.distributions", name)
     if study.evaluation.headline is not None:
         _check_metric(study, "evaluation.headline", study.evaluation.headline)
+
+
+def _check_landscape(study: Study, titles: list[str]) -> None:
+    """Landscapes are of networks, and elements are left out of formulas."""
+    looked, each = study.landscape, study.each_element
+    if looked is not None:
+        _check_tracks_named("landscape.tracks", looked.tracks or (), titles)
+        _check_networks(study, "landscape.models", looked.models)
+    if each is None:
+        return
+    if looked is None:
+        raise StudyError("each_element: needs the section landscape, which says what is looked at")
+    if study.source.yields != "formulas":  # type: ignore[attr-defined]
+        raise StudyError("each_element: needs samples with a formula, from which elements are left out")
+    _check_networks(study, "each_element.models", each.models)
+    for name in each.baselines:
+        _check_model_name(study, "each_element.baselines", name)
+
+
+def _check_networks(study: Study, where: str, names: Iterable[str]) -> None:
+    for name in names:
+        _check_model_name(study, where, name)
+        if not hasattr(study.models[name], "epochs") or study.models[name].learns is not None:
+            raise StudyError(
+                f"{where}: {name!r} ({study.models[name].kind}) is no network that learns the label itself, "
+                "so it has no loss landscape"
+            )
 
 
 def _check_tracks_named(where: str, names: Iterable[str], titles: list[str]) -> None:

@@ -173,7 +173,27 @@ class ImageFigure:
     kind: str = "images"
 
 
-Figure = CurveFigure | ScatterFigure | AtomsFigure | SliceFigure | MatrixFigure | ImageFigure
+@dataclass
+class SurfaceFigure:
+    """A quantity over a plane, for several sets of data on the same axes: the loss about trained weights.
+
+    x, y: rising places. panels: each ``{"label": str, "values": [[...], ...]}``, a list per place on y, from
+    low y up; None where the quantity is not finite. value_label: what the colours show, with its unit.
+    """
+
+    name: str
+    title: str
+    caption: str
+    x_label: str
+    y_label: str
+    value_label: str
+    x: list[float]
+    y: list[float]
+    panels: list[dict[str, Any]]
+    kind: str = "surfaces"
+
+
+Figure = CurveFigure | ScatterFigure | AtomsFigure | SliceFigure | MatrixFigure | ImageFigure | SurfaceFigure
 """Any figure of a result."""
 
 

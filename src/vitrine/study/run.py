@@ -14,14 +14,23 @@ import vitrine
 from vitrine.campaign.campaign import Campaign
 from vitrine.errors import StudyError, did_you_mean
 from vitrine.learn.protocol import Embeds
+from vitrine.samples import Examples
 from vitrine.study import figures, shelf
+from vitrine.study.apart import BESIDE, beside_rows, equal_rows, known_rows
 from vitrine.study.budget_table import budget_table, cost_figure, cost_rows
 from vitrine.study.ceiling import CEILING, ceiling_scores
 from vitrine.study.claims import Evidence
 from vitrine.study.class_figures import subset_figures
 from vitrine.study.cluster_figures import cluster_figures
 from vitrine.study.conformal import interval_rows, reaches
-from vitrine.study.cross_validation import cross_validate, final_fold, first_seed, must, store_examples
+from vitrine.study.cross_validation import (
+    Scores,
+    cross_validate,
+    final_fold,
+    first_seed,
+    must,
+    store_examples,
+)
 from vitrine.study.data import Data, gather, left_out_lines, source_tasks, unit_of
 from vitrine.study.data_curve import data_curve_figures, data_curve_rows, run_data_curve
 from vitrine.study.explanations import explain_track
@@ -92,10 +101,13 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
     for source in _sources(study):  # all of them at once, the last ones while the rest goes on
         campaign.submit(source_tasks(source))
     work = _prepare(study, campaign, log)
+    study, of_budget = equal_rows(study, work.data)
     _cross_validate(study, work, campaign, log)
     _vary(study, work, campaign, log)
+    _look_around(study, work, campaign, log)
     _fit_final(study, work, campaign)
     result = _evaluate(study, work, log)
+    result.notes += [of_budget] if of_budget else []
     for number in range(len(study.series)):
         rows, drawn = run_series(study, number, campaign, log)
         result.rows += rows
@@ -107,8 +119,8 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
         result.figures = [*drawn, *result.figures]
     _conclude(study, work, campaign, result)
     write_models(study, work, out, result)
-    scores = {track: found.scores for track, found in work.found.items()}
-    write_outputs(out, study, {name: data.truth for name, data in work.judged.items()}, scores, result)
+    scores, truths = _predicted(work)
+    write_outputs(out, study, truths, scores, result)
     if refused := write_refused_rows(out, work.first.samples):
         log(f"wrote {out / 'refused.csv'}: {refused:,} rows of the table that were left out")
     if work.searched is not None:
@@ -117,6 +129,18 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
         log(line)
     log(_reused(campaign.outcomes))
     return result
+
+
+def _predicted(work: Work) -> tuple[dict[str, Scores], dict[str, Examples]]:
+    """Scores and truth by track; samples beside what was left out under a name of their own."""
+    scores = {track: found.scores for track, found in work.found.items()}
+    truths = {track: data.truth for track, data in work.judged.items()}
+    for track, found in work.found.items():
+        if found.beside is not None:
+            name = f"{track}_{BESIDE['data']}"
+            scores[name] = found.beside.scores
+            truths[name] = found.beside.of(work.data[track]).truth
+    return scores, truths
 
 
 def _sources(study: Study) -> Iterator[Any]:
@@ -176,6 +200,37 @@ def _vary(study: Study, work: Work, campaign: Campaign, log: Log) -> None:
         work.transferred = run_transfer(study, campaign, log)
     if work.swept or work.searched or work.curved or work.transferred:
         work.timings["sweeps and searches"] = time.monotonic() - started
+
+
+def _look_around(study: Study, work: Work, campaign: Campaign, log: Log) -> None:
+    """Loss landscapes of the fits, and the same with one element after the other left out."""
+    if study.landscape is None:
+        return
+    from vitrine.study.each_element import run_each_element
+    from vitrine.study.landscapes import run_landscapes
+
+    started = time.monotonic()
+    work.looked = run_landscapes(study, work.data, work.found, campaign, log)
+    if study.each_element is not None:
+        work.each = run_each_element(study, work.first, campaign, log)
+    work.timings["loss landscapes"] = time.monotonic() - started
+
+
+def _tell_of_landscapes(study: Study, work: Work, result: Result) -> None:
+    """Rows, tables, figures and notes of what was looked at around the weights."""
+    if study.landscape is None:
+        return
+    from vitrine.study import each_element, landscapes
+
+    result.rows += landscapes.landscape_rows(study, work.looked)
+    result.tables += landscapes.landscape_table(study, work.looked)
+    result.figures += landscapes.landscape_figures(study, work.looked)
+    result.notes += landscapes.landscape_notes(work.looked)
+    if work.each is not None:
+        result.rows += each_element.each_element_rows(work.each)
+        result.tables += each_element.each_element_tables(work.each)
+        result.figures += each_element.each_element_figures(work.each)
+        result.notes += [f"Not left out: {name}: {why}" for name, why in work.each.skipped.items()]
 
 
 def _fit_final(study: Study, work: Work, campaign: Campaign) -> None:
@@ -274,6 +329,7 @@ def _evaluate(study: Study, work: Work, log: Log) -> Result:
         rows = transfer_rows(study, work.transferred)
         result.rows += rows
         result.figures += transfer_figures(study, work.transferred, rows)
+    _tell_of_landscapes(study, work, result)
     work.timings["evaluation"] = time.monotonic() - started
     return result
 
@@ -289,6 +345,8 @@ def _evaluate_track(study: Study, work: Work, track: Track, result: Result, *, f
         result.rows += sample_rows(study, name, data.truth, found.scores)
     result.rows += _ceiling_rows(study, name, data)
     result.rows += subset_rows(study, name, data.samples, data.truth, found.scores, unit)
+    result.rows += beside_rows(study, name, work.data[name], found, unit)
+    result.rows += known_rows(study, track, data, found, unit)
     if found.called:
         result.rows += threshold_rows(study, name, data.truth, found.called)
     result.notes += leak_note(name, work.data[name].samples.groups, found.folds)

@@ -11,7 +11,9 @@ from vitrine.study.sections import (
     MODEL_NAME,
     Budget,
     DataCurve,
+    EachElement,
     Evaluation,
+    Landscape,
     Matrix,
     Published,
     PublishedSubset,
@@ -38,6 +40,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "transfer": Transfer,
     "matrix": Matrix,
     "series": Series,
+    "landscape": Landscape,
+    "each_element": EachElement,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from vitrine.evaluate import metrics
 from vitrine.parts import Part
@@ -124,6 +124,11 @@ class Budget(Strict):
     rows: int | None = Field(
         None, ge=10, description="training samples of a fit; more are drawn from at random, alike for all"
     )
+    equal: bool = Field(
+        False,
+        description="all tracks train on equally many samples, as many as the smallest has: what a track "
+        "leaves out is then no loss of data",
+    )
     epochs: int | None = Field(None, ge=1, description="epochs of a network")
     precision: Literal["float32", "bfloat16"] | None = Field(
         None, description="of products in the training of all networks; by default each as it says"
@@ -207,6 +212,76 @@ class Series(Strict):
         None, description="name of one of the study's representations; the study's own by default"
     )
     against: tuple[str, ...] = Field(min_length=1, description="names of attributes")
+
+
+class Landscape(Strict):
+    """The loss around trained weights, on what was trained on, on more of its kind, and on what was left out.
+
+    All data sets are seen along the same directions. See :mod:`vitrine.explain.landscape`.
+    """
+
+    models: tuple[str, ...] = Field(min_length=1, description="names of networks")
+    tracks: tuple[str, ...] | None = Field(None, min_length=1, description="names of tracks; all by default")
+    samples: int = Field(300, ge=2, description="of each data set, at most, drawn at random")
+    directions: Literal["filter", "layer", "gaussian"] = Field(
+        "filter",
+        description="random directions with the norms of each filter or of each layer, or of the whole",
+    )
+    seeds: int = Field(5, ge=1, le=1000, description="random directions along which curves are taken")
+    reach: float = Field(
+        0.5, gt=0, description="largest step; with the step 1 weights change by their own norm"
+    )
+    points: Annotated[int, Field(ge=5)] = Field(21, description="along a curve, an odd number")
+    planes: tuple[Literal["filter", "layer", "gaussian", "hessian"], ...] = Field(
+        ("filter",), description="planes that are mapped: random ones, or of the two steepest curvatures"
+    )
+    plane_points: Annotated[int, Field(ge=5)] = Field(15, description="along each edge of a plane, odd")
+    radius: float = Field(
+        0.1, gt=0, description="step within which sharpness is the largest rise of the loss"
+    )
+    relative_rise: float = Field(0.5, gt=0, description="of the loss, that ends the relative robust radius")
+    rise: float | None = Field(
+        None,
+        gt=0,
+        description="of the loss, that ends the robust radius and bounds the basin, in the unit of the loss; "
+        "by default a tenth of the loss of always predicting the mean of the training",
+    )
+    eigenvalues: int = Field(
+        1, ge=0, le=20, description="of the Hessian, the largest and as many least ones; 0: no Hessian at all"
+    )
+    lanczos: int = Field(30, ge=2, description="steps towards the eigenvalues, at most")
+    probes: int = Field(4, ge=2, le=1000, description="random vectors for the trace of the Hessian")
+    seed: int = Field(0, ge=0, description="of directions, probes and which samples are taken")
+
+    @model_validator(mode="after")
+    def _odd(self) -> Landscape:
+        for name in ("points", "plane_points"):
+            if getattr(self, name) % 2 == 0:
+                raise ValueError(f"{name}: an odd number, so that one point is the network itself")
+        return self
+
+    def titles(self, study: Any) -> tuple[str, ...]:
+        """Names of the tracks that are looked at."""
+        return tuple(t.title for t in study.tracks if self.tracks is None or t.title in self.tracks)
+
+
+class EachElement(Strict):
+    """One element after the other left out: do numbers of the loss landscape tell where a model will fail?
+
+    Needs the section ``landscape``, whose settings hold here too; planes are left out.
+    """
+
+    models: tuple[str, ...] = Field(min_length=1, description="names of networks")
+    baselines: tuple[str, ...] = Field((), description="models whose errors stand beside, without landscapes")
+    elements: tuple[str, ...] | None = Field(
+        None, min_length=1, description="symbols or families; by default the most frequent elements"
+    )
+    most: int = Field(24, ge=5, description="elements that are left out, at most")
+    least: int = Field(20, ge=2, description="samples that must hold an element")
+    share: float = Field(0.6, gt=0, lt=1, description="of all samples, that may hold it at most")
+    repeats: int = Field(
+        3, ge=1, le=100, description="fits with seeds of their own: their spread is a predictor"
+    )
 
 
 class Search(Strict):

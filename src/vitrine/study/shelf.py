@@ -29,6 +29,7 @@ SOURCES = {
     "emt-alloys": "vitrine.simulate.emt_alloys:EmtAlloys",
     "dislocations": "vitrine.simulate.dislocations.source:DislocationDynamics",
     "table": "vitrine.simulate.table:Table",
+    "crystal-folder": "vitrine.simulate.crystal_folder:CrystalFolder",
     "configurations": "vitrine.simulate.configurations:Configurations",
 }
 LABELS = {
@@ -51,6 +52,7 @@ REPRESENTATIONS = {
     "volume-per-atom": "vitrine.represent.volume:VolumePerAtom",
     "space-group": "vitrine.represent.space_group:SpaceGroup",
     "asph": "vitrine.represent.asph:AtomSpecificHomology",
+    "crystal-graph": "vitrine.represent.crystal_graph:CrystalGraph",
     "particle-image": "vitrine.represent.particle_image:ParticleImage",
     "particle-graph": "vitrine.represent.particle_graph:ParticleGraph",
     "pair-correlation": "vitrine.represent.pair_correlation:PairCorrelation",
@@ -68,6 +70,7 @@ SPLITS = {
     "hold-out": "vitrine.evaluate.splits:HoldOut",
     "matbench": "vitrine.evaluate.official_splits:MatbenchFolds",
     "given": "vitrine.evaluate.official_splits:GivenSplit",
+    "leave-out": "vitrine.evaluate.leave_out:LeaveOut",
 }
 MODELS = {
     "chance": "vitrine.learn.baselines:Chance",
@@ -83,6 +86,9 @@ MODELS = {
     "mpnn": "vitrine.learn.whole:MessagePassing",
     "cnn-paper": "vitrine.learn.whole:PaperCNN",
     "cnn-pooled": "vitrine.learn.whole:PooledCNN",
+    "cgcnn": "vitrine.learn.crystal:GatedCrystals",
+    "cgcnn-attention": "vitrine.learn.crystal:AttentiveCrystals",
+    "line-graph": "vitrine.learn.crystal:LineGraphs",
     "brnet": "vitrine.learn.composition:BranchedResidual",
     "elemnet": "vitrine.learn.composition:ElemNet",
     "irnet": "vitrine.learn.composition:IRNet",
@@ -112,6 +118,9 @@ CLAIMS = {
     "branches-save-parameters": "vitrine.study.composition_claims:branches_save_parameters",
     "schedulers-help": "vitrine.study.composition_claims:schedulers_help",
     "attention-beats-branches": "vitrine.study.composition_claims:attention_beats_branches",
+    "enthalpy-transfers-but-for-oxygen": "vitrine.study.shift_claims:enthalpy_transfers_but_for_oxygen",
+    "gap-transfers-to-neither": "vitrine.study.shift_claims:gap_transfers_to_neither",
+    "geometry-tells-failure": "vitrine.study.shift_claims:geometry_tells_failure",
     "network-beats-two-point": "vitrine.study.strain_claims:network_beats_two_point",
     "network-sees-more-than-amounts": "vitrine.study.strain_claims:network_sees_more_than_amounts",
     "ensemble-helps": "vitrine.study.strain_claims:ensemble_helps",

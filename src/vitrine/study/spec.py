@@ -17,7 +17,9 @@ from vitrine.study.sections import (
     MODEL_NAME,
     Budget,
     DataCurve,
+    EachElement,
     Evaluation,
+    Landscape,
     Published,
     Search,
     Seeds,
@@ -75,6 +77,8 @@ class Study(Strict):
     explanations: tuple[Annotated[Any, of_stage("explanation")], ...] = Field(
         (), description="what models look at, on samples that they were not trained on"
     )
+    landscape: Landscape | None = Field(None, description="the loss around trained weights")
+    each_element: EachElement | None = Field(None, description="one element after the other left out")
     scale: Scale = Field("smoke", description="the scale by default; `--scale` chooses another")
 
     def within_budget(self) -> Study:
@@ -255,6 +259,7 @@ def load_study(
     """
     from vitrine.study.choose import with_models, with_tracks
     from vitrine.study.joints import check_joints
+    from vitrine.study.leave_out import follow_left_out
     from vitrine.study.overrides import apply_overrides, merge
     from vitrine.study.table_targets import follow_targets
 
@@ -263,6 +268,7 @@ def load_study(
     chosen = _scale(scale, data.get("scale"), layers, origin)
     data = merge(data, layers.get(chosen, {})) | {"scale": chosen}
     apply_overrides(data, overrides or ())
+    follow_left_out(data)
     follow_targets(data)
     study: Study = shelf.validate(Study, data, "")
     study = with_tracks(study, tracks) if tracks else study

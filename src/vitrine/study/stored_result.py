@@ -17,6 +17,7 @@ from vitrine.study.result import (
     Result,
     ScatterFigure,
     SliceFigure,
+    SurfaceFigure,
 )
 
 _KINDS: dict[str, type[Figure]] = {
@@ -26,6 +27,7 @@ _KINDS: dict[str, type[Figure]] = {
     "slices": SliceFigure,
     "matrix": MatrixFigure,
     "images": ImageFigure,
+    "surfaces": SurfaceFigure,
 }
 NEEDED = ("rows", "claims", "published", "figures")
 _Triples = list[tuple[float, float, float]]
@@ -111,7 +113,7 @@ def _figure(data: Any, where: str) -> Figure:
         _checked(list[_Slice], data.get("panels"), f"{where}.panels")
     if kind == "images":
         _checked(list[_Image], data.get("panels"), f"{where}.panels")
-    if kind == "matrix":
+    if kind in ("matrix", "surfaces"):
         _checked(list[_Grid], data.get("panels"), f"{where}.panels")
     if kind == "atoms":
         _checked(list[_Scene], data.get("scenes"), f"{where}.scenes")

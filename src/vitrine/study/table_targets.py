@@ -16,12 +16,14 @@ METRICS = {
     "classes": ["accuracy", "balanced_accuracy", "macro_f1"],
 }
 LABELS = {"binary": "binary-column", "classes": "class-column"}
+SOURCES = ("table", "crystal-folder")
+"""with a target of a user's choice"""
 
 
 def follow_targets(data: dict[str, Any]) -> None:
     """Change, in place, the raw study of a table whose target is of classes, or that has several targets."""
     source, label = data.get("source"), data.get("label")
-    if not isinstance(source, Mapping) or source.get("kind") != "table" or not isinstance(label, Mapping):
+    if not isinstance(source, Mapping) or source.get("kind") not in SOURCES or not isinstance(label, Mapping):
         return
     _follow_split(data, source)
     targets = source.get("target")
@@ -44,7 +46,7 @@ def _follow_split(data: dict[str, Any], source: Mapping[str, Any]) -> None:
     from vitrine.simulate.table import Table
 
     tracks = data.get("tracks")
-    if not isinstance(tracks, list):
+    if not isinstance(tracks, list) or source["kind"] != "table":
         return
     splits = [track.get("split") for track in tracks if isinstance(track, Mapping)]
     if any(isinstance(split, Mapping) and split.get("kind") == "given" for split in splits):
@@ -61,10 +63,12 @@ def _kind_of(source: Mapping[str, Any]) -> str | None:
     """What the target of a table is; None where that is not known, and whatever is wrong is said later."""
     from pydantic import ValidationError
 
+    from vitrine.simulate.crystal_folder import CrystalFolder
     from vitrine.simulate.table import Table
 
+    part = Table if source["kind"] == "table" else CrystalFolder
     try:
-        return Table.model_validate(dict(source)).target_kind()
+        return part.model_validate(dict(source)).target_kind()
     except (ValidationError, VitrineError):
         return None
 

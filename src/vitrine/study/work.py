@@ -18,6 +18,8 @@ from vitrine.study.transfer import Transferred
 
 if TYPE_CHECKING:
     from vitrine.study.composition_reference import Compositions
+    from vitrine.study.each_element import Each
+    from vitrine.study.landscapes import Looked
 
 
 @dataclass
@@ -32,6 +34,10 @@ class Work:
     searched: Searched | None = None
     curved: list[Curved] = field(default_factory=list)
     transferred: Transferred | None = None
+    looked: list[Looked] = field(default_factory=list)
+    """loss landscapes"""
+    each: Each | None = None
+    """one element after the other left out"""
     final: dict[str, Path] = field(default_factory=dict)
     """model -> store entry of the model fitted on all samples of the first track"""
     final_of_track: dict[str, Path] = field(default_factory=dict)
