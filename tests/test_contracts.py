@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from crystals import crystal_samples
+from crystals import crystal_folder, crystal_samples
 from vitrine.errors import StudyError
+from vitrine.evaluate.leave_out import LeaveOut
 from vitrine.evaluate.official_splits import GivenSplit, MatbenchFolds
 from vitrine.evaluate.splits import Fold, GroupedFolds, HoldOut, RandomFolds
 from vitrine.explain.bond_attention import BondAttention
@@ -22,6 +23,7 @@ from vitrine.explain.saliency import Saliency
 from vitrine.explain.stress_curves import CurveNeighbours
 from vitrine.learn.baselines import Chance, GradientBoosting, Logistic, Mean, RandomForest, Ridge
 from vitrine.learn.composition import BranchedResidual, ElementAttention, ElemNet, IRNet, SupportVectors
+from vitrine.learn.crystal import AttentiveCrystals, GatedCrystals, LineGraphs
 from vitrine.learn.ensemble import Ensemble
 from vitrine.learn.maps import Residual
 from vitrine.learn.neural import Equivariant, GraphAttention, Perceptron
@@ -38,6 +40,7 @@ from vitrine.physics.extended_xyz import write_extxyz
 from vitrine.represent.asph import AtomSpecificHomology
 from vitrine.represent.bond_order import BondOrder
 from vitrine.represent.composition import ElementalFractions
+from vitrine.represent.crystal_graph import CrystalGraph
 from vitrine.represent.joined import Joined
 from vitrine.represent.magpie import Magpie
 from vitrine.represent.map_geometry import MapGeometry
@@ -55,6 +58,7 @@ from vitrine.represent.volume import VolumePerAtom
 from vitrine.represent.voronoi_graph import VoronoiGraph
 from vitrine.samples import Examples, Samples
 from vitrine.simulate.configurations import Configurations
+from vitrine.simulate.crystal_folder import CrystalFolder
 from vitrine.simulate.dislocations.source import DislocationDynamics
 from vitrine.simulate.emt_alloys import EmtAlloys
 from vitrine.simulate.lennard_jones import LennardJones2D
@@ -207,6 +211,21 @@ class TestTable(SourceContract):
         """Another file."""
         (folder / "other.csv").write_text("formula,value\nNaCl,1\nKCl,2\n")
         return {"table": str(folder / "other.csv")}
+
+
+class TestCrystalFolder(SourceContract):
+    """Three crystals, one of them broken."""
+
+    part = CrystalFolder(folder=".")
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        folder = tmp_path_factory.getbasetemp() / "crystals"
+        type(self).part = CrystalFolder(folder=str(crystal_folder(folder)), skip_bad=True)
+
+    def others(self, folder: Path) -> Mapping[str, Any]:
+        """Another folder, and another table of this one."""
+        return {"folder": str(crystal_folder(folder / "others", 4.0)), "targets": "other.csv"}
 
 
 class TestConfigurations(SourceContract):
@@ -372,6 +391,16 @@ class TestAtomSpecificHomology(RepresentationContract):
     """What crystals may undergo, see tests/test_asph.py."""
 
     part = AtomSpecificHomology(cutoff=4.5)
+    symmetries = ("order", "scale")
+
+    def samples(self) -> Samples:
+        return crystal_samples()
+
+
+class TestCrystalGraph(RepresentationContract):
+    """What crystals may undergo, see tests/test_crystal_graph.py."""
+
+    part = CrystalGraph()
     symmetries = ("order", "scale")
 
     def samples(self) -> Samples:
@@ -684,6 +713,24 @@ class TestPaperCNN(ModelContract):
 class TestPooledCNN(ModelContract):
     part = PooledCNN(widths=(8, 16), epochs=12, batch=8, learning_rate=0.01, augment="flips-and-shifts")
     dimensionless = ("learning_rate", "weight_decay", "focal_gamma", "lowest_rate", "dropout")
+
+
+ON_CRYSTALS: dict[str, Any] = {"width": 16, "hidden": 16, "radial": 21, "batch": 8, "learning_rate": 0.01}
+
+
+class TestGatedCrystals(ModelContract):
+    part = GatedCrystals(layers=2, epochs=12, elements="one-hot", **ON_CRYSTALS)
+    dimensionless = NETWORK
+
+
+class TestAttentiveCrystals(ModelContract):
+    part = AttentiveCrystals(layers=1, heads=2, epochs=12, **ON_CRYSTALS)
+    dimensionless = NETWORK
+
+
+class TestLineGraphs(ModelContract):
+    part = LineGraphs(layers=1, plain_layers=1, angle_neighbours=3, angular=6, epochs=12, **ON_CRYSTALS)
+    dimensionless = NETWORK
 
 
 # ---------------------------------------------------------------- none is missing

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vitrine.errors import DataError
 from vitrine.learn.bonds import reverse_edges
+from vitrine.learn.crystal_batches import CRYSTALS, Crystals, bounds_of_nodes, crystals_of
 from vitrine.learn.losses import Balance, drawn_weights
 from vitrine.learn.parallel import ALONE, Rank
 from vitrine.samples import Examples, Int
@@ -72,7 +73,7 @@ class Batch(NamedTuple):
     weights: (n_rows,) what each row counts in the training loss of this epoch, of mean 1 over the
         training set; None where all count alike.
     share: what the mean loss of a rank's part of a batch counts for: 1 where there is one rank.
-    graph: nodes and bonds of whole graphs, whose rows are samples; ``edges`` is empty then.
+    graph: nodes and bonds of whole graphs or crystals, whose rows are samples; ``edges`` is empty then.
     images: (n_samples, height, width), uint8 or float32.
     """
 
@@ -82,7 +83,7 @@ class Batch(NamedTuple):
     geometry: Geometry | None = None
     weights: Tensor | None = None
     share: float = 1.0
-    graph: WholeGraphs | None = None
+    graph: WholeGraphs | Crystals | None = None
     images: Tensor | None = None
 
 
@@ -106,7 +107,8 @@ class Batches(Dataset[Batch]):
         self._examples, self._batch, self._rank, self._balance = examples, batch, rank, balance
         self._augment = augment if examples.images is not None and seed is not None else "none"
         self._ways: Int | None = None
-        self._reverse = None if examples.nodes is None else reverse_edges(examples)
+        paired = examples.nodes is not None and examples.makes != CRYSTALS
+        self._reverse = reverse_edges(examples) if paired else None
         self._random = None if seed is None else np.random.default_rng(seed)
         self._order = np.arange(len(examples))
         self._rows = _whole_rows(examples)
@@ -250,9 +252,15 @@ def _whole(examples: Examples, reverse: Int | None) -> Batch:
         torch.from_numpy(examples.features),
         torch.zeros((2, 0), dtype=torch.int64),
         torch.from_numpy(target),
-        graph=None if examples.nodes is None else _graphs(examples, reverse),
+        graph=_graph_of(examples, reverse),
         images=images,
     )
+
+
+def _graph_of(examples: Examples, reverse: Int | None) -> WholeGraphs | Crystals | None:
+    if examples.nodes is None:
+        return None
+    return crystals_of(examples) if examples.makes == CRYSTALS else _graphs(examples, reverse)
 
 
 def _graphs(examples: Examples, reverse: Int | None) -> WholeGraphs:
@@ -263,13 +271,12 @@ def _graphs(examples: Examples, reverse: Int | None) -> WholeGraphs:
     within = reverse_edges(examples) if reverse is None else reverse
     counts = np.diff(edge_starts)
     samples = np.arange(len(examples))
-    starts = np.concatenate([[0], np.cumsum(np.bincount(edges[0], minlength=len(nodes)))])
     return WholeGraphs(
         nodes=torch.from_numpy(nodes),
         edges=torch.from_numpy(edges[::-1].copy()),
         lengths=torch.from_numpy(np.sqrt((vectors * vectors).sum(axis=1))),
         reverse=torch.from_numpy(within + np.repeat(edge_starts[:-1], counts)),
-        starts=torch.from_numpy(starts.astype(np.int64)),
+        starts=torch.from_numpy(bounds_of_nodes(edges[0], len(nodes))),
         owner=torch.from_numpy(np.repeat(samples, np.diff(node_starts))),
         edge_owner=torch.from_numpy(np.repeat(samples, counts)),
         edge_counts=tuple(counts.tolist()),

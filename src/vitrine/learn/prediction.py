@@ -45,11 +45,14 @@ def apply_network(network: nn.Module, examples: Examples) -> NDArray[np.float64]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def attention_of(network: nn.Module, examples: Examples) -> NDArray[np.float64]:
-    """(n_edges, heads) float64 from a network of whole graphs that has ``attention(graphs)``."""
-    told: Any = network.eval()
+def attention_of(network: nn.Module, examples: Examples, method: str = "attention") -> NDArray[np.float64]:
+    """(n_edges, heads) float64 from a network of whole graphs or crystals that has ``attention(graphs)``.
+
+    method: another of its methods, such as ``site_attention`` with (n_nodes, heads).
+    """
+    told: Any = getattr(network.eval(), method)
     with one_thread(), torch.inference_mode():
-        parts = [told.attention(batch.graph).double().numpy() for batch in _in_parts(examples)]
+        parts = [told(batch.graph).double().numpy() for batch in _in_parts(examples)]
     return np.concatenate(parts)
 
 

@@ -255,6 +255,35 @@ def whole_graph_examples(
     )
 
 
+def crystal_examples(seed: int = 0, n_samples: int = 72, binary: bool = True) -> Examples:
+    """Crystals of 2 to 5 atoms of three metals in skewed cells, a row each; the target is the share of Al."""
+    from vitrine.physics.crystal_neighbours import crystal_neighbours
+
+    random = np.random.default_rng([seed, 5])
+    numbers: list[NDArray[Any]] = []
+    edges, vectors, shares = [], [], []
+    for _ in range(n_samples):
+        n, nodes = int(random.integers(2, 6)), sum(len(part) for part in numbers)
+        cell = (17.0 * n) ** (1 / 3) * (np.eye(3) + random.normal(0.0, 0.1, (3, 3)))
+        sites = np.indices((2, 2, 2)).reshape(3, -1).T[random.permutation(8)[:n]] / 2
+        bonds = crystal_neighbours(cell, sites + random.normal(0.0, 0.03, (n, 3)))
+        numbers.append(random.choice([13.0, 29.0, 79.0], n))
+        edges.append(bonds.edges + nodes)
+        vectors.append(bonds.vectors)
+        shares.append((numbers[-1] == 13.0).mean())
+    counts = [[len(part) for part in parts] for parts in (numbers, vectors)]
+    bounds = [np.concatenate([[0], np.cumsum(part)]).astype(np.int64) for part in counts]
+    return replace(
+        _whole_examples(np.array(shares) - 0.34, binary),
+        makes="crystals",
+        nodes=np.concatenate(numbers).astype(np.float32)[:, None],
+        node_starts=bounds[0],
+        edges=np.concatenate(edges, axis=1).astype(np.int64),
+        edge_starts=bounds[1],
+        edge_vectors=np.concatenate(vectors).astype(np.float32),
+    )
+
+
 def image_examples(
     seed: int = 0, n_samples: int = 72, size: int = 24, binary: bool = True, classes: bool = True
 ) -> Examples:

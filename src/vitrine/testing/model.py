@@ -15,6 +15,7 @@ from vitrine.samples import TARGETS, Examples
 from vitrine.study.fitting import FACTS, SCORES
 from vitrine.study.model_format import BESIDE, CARD, RECIPE, belongs
 from vitrine.testing.inputs import (
+    crystal_examples,
     graph_examples,
     image_examples,
     in_classes,
@@ -56,6 +57,8 @@ class ModelContract(PartContract):
             return vector_examples(binary=target == "binary")
         if "whole-graphs" in self.part.takes:
             return whole_graph_examples(binary=target == "binary")
+        if "crystals" in self.part.takes:
+            return crystal_examples(binary=target == "binary")
         if "images" in self.part.takes:
             return image_examples(binary=target == "binary")
         if "maps" in self.part.takes:

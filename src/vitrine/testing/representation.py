@@ -72,7 +72,9 @@ class RepresentationContract(PartContract):
         if examples.makes == "vectors":
             assert examples.edges is None and examples.edge_starts is None
         if examples.edges is None or examples.edge_starts is None:
-            assert examples.makes not in ("graphs", "whole-graphs"), "graphs need edges and edge_starts"
+            assert examples.makes not in ("graphs", "whole-graphs", "crystals"), (
+                "graphs need edges and edge_starts"
+            )
             return
         assert examples.edges.dtype == np.int64 and examples.edges.shape[0] == 2
         assert examples.edge_starts.shape == (len(examples) + 1,)
@@ -87,12 +89,12 @@ class RepresentationContract(PartContract):
             assert examples.edge_vectors.shape == (examples.edges.shape[1], 3)
 
     def test_whole_samples_are_one_row(self, tmp_path: Path) -> None:
-        """Graphs and images of whole samples: one row each, finite float32 nodes, square uint8 images."""
+        """Graphs, crystals and images of whole samples: one row each, finite float32 nodes, uint8 images."""
         examples = self._built(tmp_path, self.samples())
-        if examples.makes in ("whole-graphs", "images"):
+        if examples.makes in ("whole-graphs", "crystals", "images"):
             assert examples.whole, "one prediction for a sample needs one row for it"
         assert (examples.images is None) == (examples.makes != "images")
-        assert (examples.nodes is None) == (examples.makes != "whole-graphs")
+        assert (examples.nodes is None) == (examples.makes not in ("whole-graphs", "crystals"))
         if examples.nodes is not None and examples.node_starts is not None:
             assert examples.nodes.dtype == np.float32 and np.isfinite(examples.nodes).all()
             assert examples.node_starts.shape == (len(examples) + 1,)
