@@ -243,6 +243,13 @@ def composition_rows() -> list[str]:
     return list(rows())
 
 
+def landscape_rows() -> list[str]:
+    """Surfaces of losses."""
+    from landscape import rows
+
+    return list(rows())
+
+
 SECTIONS: dict[str, Callable[[], list[str]]] = {
     "d2min": d2min_rows,
     "neighbours": neighbour_rows,
@@ -262,6 +269,7 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "strain-maps": strain_map_rows,
     "asph": asph_rows,
     "composition": composition_rows,
+    "landscape": landscape_rows,
     "magpie": magpie_rows,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"

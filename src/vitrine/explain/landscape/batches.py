@@ -25,7 +25,8 @@ def undisturbed(*loaders: Any) -> Iterator[None]:
     states = [(g, g.get_state()) for g in generators.values() if isinstance(g, torch.Generator)]
     drawn, of_python = np.random.get_state(), random.getstate()  # noqa: NPY002 - kept, not drawn from
     try:
-        with torch.random.fork_rng():  # one of CPU, and of all CUDA devices where there are any
+        devices = range(torch.cuda.device_count())
+        with torch.random.fork_rng(devices=devices):
             yield
     finally:
         random.setstate(of_python)
@@ -88,8 +89,11 @@ def moved(value: Any, dtype: torch.dtype | None = None, device: torch.device | N
         return {key: moved(part, dtype, device) for key, part in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         changed = copy.copy(value)
-        for part in fields(value):
-            object.__setattr__(changed, part.name, moved(getattr(value, part.name), dtype, device))
+        for name in {
+            *(part.name for part in fields(value)),
+            *getattr(value, "__dict__", {}),
+        }:  # also cached ones
+            object.__setattr__(changed, name, moved(getattr(value, name), dtype, device))
         return changed
     if callable(getattr(value, "apply", None)) and callable(getattr(value, "to_dict", None)):
         return copy.copy(value).apply(tensor)
@@ -98,30 +102,34 @@ def moved(value: Any, dtype: torch.dtype | None = None, device: torch.device | N
 
 def handed(batch: Any) -> Any:
     """A shallow copy for the network: one that sets ``graph.x`` must not change what the next point sees."""
-    return batch if isinstance(batch, (Tensor, tuple)) else copy.copy(batch)
+    if isinstance(batch, (tuple, list)):
+        parts = [part if isinstance(part, Tensor) else copy.copy(part) for part in batch]
+        return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
+    return copy.copy(batch)
 
 
 def batch_digest(batches: Iterable[Any]) -> str:
     """SHA-256 of all tensors in the batches with their shapes, 64 hex digits."""
     total = hashlib.sha256()
-    for tensor in _tensors(list(batches)):
+    for tensor in tensors_in(list(batches)):
         plain = tensor.detach().cpu().contiguous()
         total.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
         total.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes() if plain.numel() else b"")
     return total.hexdigest()
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """All tensors in a batch, or in a list of them."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, (tuple, list)):
         for part in value:
-            yield from _tensors(part)
+            yield from tensors_in(part)
     elif isinstance(value, Mapping):
         for key in sorted(value, key=str):
-            yield from _tensors(value[key])
+            yield from tensors_in(value[key])
     elif is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
-            yield from _tensors(getattr(value, field.name))
+            yield from tensors_in(getattr(value, field.name))
     elif callable(getattr(value, "to_dict", None)):
-        yield from _tensors(value.to_dict())
+        yield from tensors_in(value.to_dict())

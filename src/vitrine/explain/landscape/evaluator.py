@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from vitrine.errors import DataError, InputError
 from vitrine.explain.landscape.batches import handed, moved
+from vitrine.explain.landscape.first_layer import FirstLayers
 from vitrine.explain.landscape.rule import Reduction, Rule, mean_of
 from vitrine.samples import Float
 
@@ -101,6 +103,8 @@ class Evaluator:
         for parameter, view in zip(found.values(), self._views(self._flat), strict=True):
             parameter.data = view
         self.parameters = list(found.values())
+        ends = list(zip(self._bounds, self._bounds[1:], strict=False))
+        self._own = dict(zip(map(id, self.parameters), ends, strict=True))
         self.task = Task(self.network, rule.moved(dtype, device))
         self._data = {name: [moved(b, dtype, device) for b in batches] for name, batches in data.items()}
         self._kinds = {name: self._looked_at(name) for name in data}
@@ -165,29 +169,49 @@ class Evaluator:
             else:
                 torch.add(base, direction, alpha=step, out=self._flat)
 
-    def one(self, name: str) -> float:
-        """Mean loss over all targets where the copy now is."""
+    def shared(self, names: Sequence[str], directions: Sequence[Tensor], memory: float) -> FirstLayers:
+        """What layers on the data of these sets share at all points along the directions."""
+        batches = [batch for name in names for batch in self._data[name]]
+        return FirstLayers(batches, self.weights, directions, memory)
+
+    def one(self, name: str, first: FirstLayers | None = None, steps: Sequence[float] = ()) -> float:
+        """Mean loss over all targets where the copy now is: at these steps, if layers share what they can."""
         total = 0.0
-        with self.quiet(), torch.no_grad():
+        within = nullcontext() if first is None else first.at(list(steps), self._own)
+        with self.quiet(), torch.no_grad(), within:
             for batch, (reduction, count, share) in self.batches(name):
                 if share > 0:
                     total += share * float(self.task(batch, reduction, count))
         return total
 
-    def many(self, name: str, vectors: Tensor) -> Float:
-        """(k,) mean losses at (k, n) weights, all at once; raises whatever vmap does."""
+    def many(
+        self, name: str, vectors: Tensor, first: FirstLayers | None = None, steps: Tensor | None = None
+    ) -> Float:
+        """(k,) mean losses at (k, n) weights, all at once; raises whatever vmap does.
+
+        Parameters
+        ----------
+        first, steps: what layers share, and the (k, d) steps that lead to the weights.
+        """
         named_views = {
             f"network.{key}": view for key, view in zip(self.shapes, self._views(vectors), strict=True)
         }
+        steps = vectors[:, :0] if steps is None else steps
+        parts = list(self._own.values())
+
+        def told(views: dict[str, Tensor], at: Tensor, args: Any) -> Tensor:
+            own = dict(zip(map(id, views.values()), parts, strict=True))
+            with nullcontext() if first is None else first.at(at, own):
+                out: Tensor = functional_call(self.task, views, args)
+            return out
+
         total = np.zeros(len(vectors))
         with self.quiet(), torch.no_grad(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="There is a performance drop")
             for batch, (reduction, count, share) in self.batches(name):
                 if share > 0:
-                    args = (batch, reduction, count)
-                    found = vmap(lambda views, args=args: functional_call(self.task, views, args))(
-                        named_views
-                    )
+                    mapped = vmap(partial(told, args=(batch, reduction, count)))
+                    found = mapped(named_views, steps)
                     total += share * found.double().cpu().numpy()
         return total
 

@@ -373,7 +373,7 @@ class Probe:
                 raise InputError("the direction is not one of this network, or not finite")
         with undisturbed():
             way = scans.manner(evaluator, names, self._memory, batched)
-            scan = scans.Scan(evaluator, names, directions, steps, way)
+            scan = scans.Scan(evaluator, names, directions, steps, way, self._memory)
             path = None if checkpoint is None else Path(checkpoint)
             recipe = "" if path is None else scans.recipe_of(
                 scan, {"batch_norm": self._batch_norm, **{n: batch_digest(self._data[n]) for n in names}}

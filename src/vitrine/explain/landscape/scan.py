@@ -15,6 +15,7 @@ from vitrine.arrays import load_arrays, save_arrays
 from vitrine.errors import DataError, InputError
 from vitrine.explain.landscape.directions import Direction
 from vitrine.explain.landscape.evaluator import CANNOT, SAME, Evaluator
+from vitrine.explain.landscape.first_layer import FirstLayers
 from vitrine.samples import Float
 from vitrine.tasks import Progress, digest
 
@@ -98,6 +99,7 @@ class Scan:
     Attributes
     ----------
     steps: (k, d), in the order in which they are evaluated. directions: d.
+    memory: bytes for products that first layers share.
     """
 
     evaluator: Evaluator
@@ -105,6 +107,7 @@ class Scan:
     directions: tuple[Direction, ...]
     steps: Float
     manner: Manner
+    memory: float
 
     def losses(self, progress: Progress | None, checkpoint: Path | None, recipe: str) -> Float:
         """(data sets, k) losses.
@@ -148,31 +151,44 @@ class Scan:
 
     def _chunk(self) -> Callable[[int, int], Float]:
         evaluator = self.evaluator
-        directions = torch.stack([evaluator.tensor(d.vector) for d in self.directions])
-        steps = evaluator.tensor(self.steps)
+        listed = [evaluator.tensor(d.vector) for d in self.directions]
+        directions, steps = torch.stack(listed), evaluator.tensor(self.steps)
+        first: FirstLayers | None = evaluator.shared(self.names, listed, self.memory)
 
-        def work(start: int, end: int) -> Float:
-            vectors = torch.addmm(evaluator.weights, steps[start:end], directions)
-            return np.stack([evaluator.many(name, vectors) for name in self.names])
+        def work(start: int, end: int, first: FirstLayers | None) -> Float:
+            at = steps[start:end]
+            vectors = torch.addmm(evaluator.weights, at, directions)
+            return np.stack([evaluator.many(name, vectors, first, at) for name in self.names])
 
-        return work
+        first = self._trusted(first, work)
+        return lambda start, end: work(start, end, first)
 
     def _one_by_one(self) -> Callable[[int, int], Float]:
         evaluator = self.evaluator
-        *outer, inner = (evaluator.tensor(d.vector) for d in self.directions)
+        listed = [evaluator.tensor(d.vector) for d in self.directions]
+        *outer, inner = listed
         base, row = evaluator.weights, None
 
-        def work(start: int, _: int) -> Float:
+        def work(start: int, _: int, first: FirstLayers | None) -> Float:
             nonlocal base, row
-            *first, step = self.steps[start].tolist()
-            if first != row:  # the sum over all but the last direction serves a whole row of a plane
-                base, row = evaluator.weights, first
-                for direction, far in zip(outer, first, strict=True):
-                    base = torch.add(base, direction, alpha=far)
+            *far, step = steps = self.steps[start].tolist()
+            if far != row:  # the sum over all but the last direction serves a whole row of a plane
+                base, row = evaluator.weights, far
+                for direction, length in zip(outer, far, strict=True):
+                    base = torch.add(base, direction, alpha=length)
             evaluator.write(base, inner, step)
-            return np.array([[evaluator.one(name)] for name in self.names])
+            return np.array([[evaluator.one(name, first, steps)] for name in self.names])
 
-        return work
+        first = self._trusted(evaluator.shared(self.names, listed, self.memory), work)
+        return lambda start, end: work(start, end, first)
+
+    def _trusted(
+        self, first: FirstLayers | None, work: Callable[[int, int, FirstLayers | None], Float]
+    ) -> FirstLayers | None:
+        """What first layers share, if the loss at the first point is the same with it and without."""
+        plain, shared = work(0, 1, None), work(0, 1, first)
+        same = np.allclose(plain, shared, rtol=SAME[self.evaluator.dtype], atol=0, equal_nan=True)
+        return first if same else None
 
 
 def recipe_of(scan: Scan, more: dict[str, str]) -> str:
