@@ -106,7 +106,7 @@ STUDIES = [
     key("study", "../../etc", "study: String should match pattern ... '../../etc'"),
     key("title", ["a"], "title: Input should be a valid string"),
     key("source", None, "source: expected a mapping with a key 'kind'"),
-    key("source", {"specimens": 4}, "source.kind: is missing; known: configurations, dislocations, emt-alloys, lennard-jones-2d, metallic-glass"),
+    key("source", {"specimens": 4}, "source.kind: is missing; known: configurations, crystal-folder, dislocations, emt-alloys, lennard-jones-2d, metallic-glass"),
     key("source.kind", "metalic-glass", "source.kind: no source ... did you mean 'metallic-glass'?"),
     key("source.specimen", 4, "source.specimen: no such key; did you mean 'specimens'?"),
     key("source.specimens", "many", "source.specimens: Input should be a valid integer ... 'many'"),
@@ -192,7 +192,7 @@ OVERRIDES = [
     override("scale=demo", "--set 'scale=demo': choose a scale with --scale"),
     Bad("override: an unknown scale", "run my.yaml --scale papr", "no scale 'papr'; did you mean 'paper'?", {"my.yaml": SCALED}),
     Bad("override: a scale without words", "run my.yaml --scale laptop", "my.yaml says nothing about the scale 'laptop'; its scales: demo, paper, smoke", {"my.yaml": SCALED}),
-    Bad("override: --skip-bad of no table", "run my.yaml --skip-bad", "source.skip_bad: no such key ... kind 'table' has it", {"my.yaml": SCALED}),
+    Bad("override: --skip-bad of no table", "run my.yaml --skip-bad", "source.skip_bad: no such key ... kind 'table' or 'crystal-folder' has it", {"my.yaml": SCALED}),
 ]  # fmt: skip
 
 # ---------------------------------------------------------------- formulas and tables

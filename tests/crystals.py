@@ -6,6 +6,7 @@ Imports nothing heavy: contracts see what the module of a part under test brings
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +56,17 @@ def samples_of(items: pd.DataFrame) -> Samples:
     """A table, its rows numbered from 1."""
     names = tuple(f"table:{row + 1}" for row in range(len(items)))
     return Samples("formulas", items, names, tuple(items["formula"]))
+
+
+def crystal_folder(folder: Path, edge: float = 3.6) -> Path:
+    """Two crystals of copper and silver, a broken one, and two tables of theirs."""
+    folder.mkdir(exist_ok=True)
+    for name in ("Cu", "Ag", "Xx"):
+        text = f"{name}\n1.0\n{edge} 0 0\n0 {edge} 0\n0 0 {edge}\n{name}\n1\nDirect\n0 0 0\n"
+        (folder / f"{name}.vasp").write_text(text)
+    (folder / "id_prop.csv").write_text("Cu,1\nAg,2\nXx,3\n")
+    (folder / "other.csv").write_text("id,e,target\nCu,1,3\nAg,2,4\n")
+    return folder
 
 
 def crystal_samples() -> Samples:

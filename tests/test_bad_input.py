@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bad_crystals import CRYSTAL_FOLDERS
 from bad_dislocations import DISLOCATIONS
 from bad_files import CRYSTALS, DATA_FILES, DUMPS, EXTXYZ, POTENTIALS, RELEASED
 from bad_folders import MODELS, RUNS, STORES
@@ -40,6 +41,7 @@ CASES: list[Bad] = [
     *DISLOCATIONS,
     *MAPS,
     *PUBLISHED_AND_TARGETS,
+    *CRYSTAL_FOLDERS,
 ]
 FOREMOST = ("study: not YAML", "formula: 'Xx2'", "dump: cut short", "model: another format", "store: a file")
 """Cases that are run once more as processes of their own."""
@@ -113,6 +115,6 @@ def test_the_table_is_long_and_every_kind_of_input_is_in_it() -> None:
     assert len(CASES) >= 150 and len({case.name for case in CASES}) == len(CASES)
     wanted = "study override formula table dump extxyz data crystal potential released model run store flags"
     assert (
-        set(counts) == {*wanted.split(), "plane", "dislocations", "map", "strain"}
+        set(counts) == {*wanted.split(), "plane", "dislocations", "map", "strain", "folder"}
         and min(counts.values()) >= 5
     )

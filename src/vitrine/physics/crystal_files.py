@@ -61,7 +61,9 @@ def _of_frames(path: Path) -> Structure:
     try:
         frames = read_configurations(path)
     except DataError as error:
-        words = str(error).removeprefix(f"{path}: ").removeprefix(f"{path} ")
+        words = str(error)
+        for ending in (": ", ", ", " "):
+            words = words.removeprefix(f"{path}{ending}")
         raise DataError(words) from error
     if len(frames) != 1:
         raise DataError(f"holds {len(frames)} structures, not one")

@@ -239,6 +239,8 @@ def check_structure(structure: Structure) -> None:
     ------
     DataError: an unknown element, coordinates that are not finite, or no volume to speak of.
     """
+    if not structure.species:
+        raise DataError("the structure holds no atoms")
     if not _ELEMENTS.issuperset(structure.species):
         strange = sorted(set(structure.species) - _ELEMENTS)
         raise DataError(f"the structure holds {', '.join(strange)}, which is no element")

@@ -55,7 +55,7 @@ def column_names(path: Path) -> list[str]:
     ------
     DataError: not a table.
     """
-    with _clear_errors(path):
+    with clear_errors(path):
         if _is_parquet(path):
             import pyarrow.parquet
 
@@ -82,7 +82,7 @@ def read_rows(path: Path, columns: Sequence[str], text: Sequence[str], limit: in
     ------
     DataError: the file has no rows or cannot be read.
     """
-    with _clear_errors(path):
+    with clear_errors(path):
         if _is_parquet(path):
             frame = _read_parquet(path, columns, text, limit)
         else:
@@ -130,7 +130,7 @@ def _is_parquet(path: Path) -> bool:
 
 
 @contextmanager
-def _clear_errors(path: Path) -> Iterator[None]:
+def clear_errors(path: Path) -> Iterator[None]:
     """Turn what the libraries raise on a damaged file into one kind of message."""
     try:
         yield

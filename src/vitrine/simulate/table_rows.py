@@ -212,16 +212,25 @@ def double_ids(names: pd.Series, numbers: Numbers | None = None) -> dict[int, st
     return reasons
 
 
-def refusal(where: object, reasons: Mapping[int, str], n_rows: int, numbers: Numbers | None = None) -> str:
+def refusal(
+    where: object,
+    reasons: Mapping[int, str],
+    n_rows: int,
+    numbers: Numbers | None = None,
+    header: bool = True,
+) -> str:
     """The message of an error that names the first bad rows.
 
+    Parameters
+    ----------
     numbers: of all rows in their file, from 0, where some were left out before.
+    header: whether the file has one.
     """
     lines = [f"{where}: {len(reasons):,} of {n_rows:,} rows cannot be used:"]
     lines += [f"  row {_number(row, numbers)}: {reasons[row]}" for row in sorted(reasons)[:SHOWN]]
     if len(reasons) > SHOWN:
         lines.append(f"  and {len(reasons) - SHOWN:,} more")
-    lines.append("rows are counted from 1 after the header; correct them")
+    lines.append(f"rows are counted from 1{' after the header' if header else ''}; correct them")
     if len(reasons) < n_rows:
         lines[-1] += ", or go on without them: --skip-bad (source.skip_bad=true)"
     return "\n".join(lines)
