@@ -6,7 +6,8 @@ import copy
 import json
 import os
 import random
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from vitrine.errors import DataError, InputError
-from vitrine.explain.landscape import Curve, Plane, Probe, Surface, geometry, merge_tree
-from vitrine.explain.landscape.directions import Direction
+from vitrine.explain.landscape import Curve, Direction, Plane, Probe, Surface, geometry, merge_tree
+from vitrine.explain.landscape.evaluator import Evaluator
+from vitrine.explain.landscape.first_layer import FirstLayers
 
 
 def rows(n: int = 40, inputs: int = 5, seed: int = 0, dtype: torch.dtype = torch.float32) -> TensorDataset:
@@ -337,9 +339,89 @@ def test_later_training_and_a_surrounding_autocast_do_not_reach_the_probe() -> N
     with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
         after = probe.curve(probe.direction("layer"), points=3, batched=False).losses["data"]
         other = Probe(dense(), DataLoader(rows(), 16), F.mse_loss)
+    assert other.curvature(seeds=[0]).converged, "what was made in inference mode works outside"
     assert after == pytest.approx(before, abs=1e-14) and other.loss() == pytest.approx(
         probe.loss(), abs=1e-14
     )
+
+
+# --- speed ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batched", [True, False])
+def test_first_layers_share_their_products_and_nothing_else_changes(
+    batched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.skip, self.two = nn.Linear(20, 6), nn.Linear(20, 6, bias=False), nn.Linear(6, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.two(torch.tanh(self.one(x)) + self.skip(x))
+
+    shared: list[bool] = []
+    whole = FirstLayers._told
+
+    def told(self: FirstLayers, *args: Any) -> Tensor | None:
+        found = whole(self, *args)
+        shared.append(found is not None)
+        return found
+
+    monkeypatch.setattr(FirstLayers, "_told", told)
+    network, data, other = Two(), rows(37, 20), rows(11, 20, seed=1)
+    probe = Probe(network, {"a": DataLoader(data, 16), "b": DataLoader(other, 16)}, F.mse_loss)
+    plane = probe.plane("layer", seed=1)
+    surface = probe.surface(plane, reach=0.5, points=5, batched=batched)
+    assert surface.batched == batched and shared and all(shared)
+    for name, part in (("a", data), ("b", other)):
+        assert abs(surface.losses[name][2, 2] - probe.loss(name)) < 1e-12
+        for i, j in ((0, 0), (0, 4), (1, 3), (4, 2)):
+            steps = surface.axes[0][i], surface.axes[1][j]
+            at = probe.weights + steps[0] * plane.first.vector + steps[1] * plane.second.vector
+            assert surface.losses[name][i, j] == pytest.approx(plain_loss(network, part, at), abs=1e-12)
+    # little room: some layers make their products at each point, to the same losses
+    shared.clear()
+    share = Evaluator.shared
+    monkeypatch.setattr(Evaluator, "shared", lambda self, names, found, _: share(self, names, found, 8e3))
+    again = probe.surface(plane, reach=0.5, points=5, batched=batched)
+    assert any(shared) and not all(shared)
+    assert again.losses["a"] == pytest.approx(surface.losses["a"], abs=1e-12)
+
+
+def test_memory_bounds_how_many_points_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    whole = Evaluator.many
+
+    def many(self: Evaluator, name: str, vectors: Tensor, *args: Any) -> Any:
+        sizes.append(len(vectors))
+        return whole(self, name, vectors, *args)
+
+    monkeypatch.setattr(Evaluator, "many", many)
+    probe = Probe(dense(), DataLoader(rows(), 40), F.mse_loss, memory=60_000)
+    each = probe._evaluator().bytes_per_point(["data"])
+    first = probe.surface(probe.plane("filter"), points=9)
+    assert max(sizes) == 60_000 // each >= 2 and first.batched
+    none = Probe(dense(), DataLoader(rows(), 40), F.mse_loss, memory=each).surface(
+        probe.plane("filter"), points=9
+    )
+    assert not none.batched and "more than memory= allows" in none.notes[0]
+    assert none.losses["data"] == pytest.approx(first.losses["data"], abs=1e-12)
+
+
+@pytest.mark.gpu
+def test_a_surface_on_a_device() -> None:
+    data = rows(37, 20)
+    network = nn.Sequential(nn.Linear(20, 8), nn.Tanh(), nn.Linear(8, 1))
+    here = Probe(network, DataLoader(data, 16), F.mse_loss)
+    plane = here.plane("filter")
+    there = Probe(network, DataLoader(data, 16), F.mse_loss, device="cuda")
+    for batched in (True, False):
+        found = there.surface(plane, points=5, batched=batched)
+        assert found.batched == batched
+        assert found.losses["data"] == pytest.approx(here.surface(plane, points=5).losses["data"], abs=1e-10)
+    assert there.curvature(seeds=[0]).top == pytest.approx(here.curvature(seeds=[0]).top, rel=1e-6)
+    assert next(network.parameters()).device.type == "cpu"
 
 
 # --- directions -------------------------------------------------------------------------------------------
@@ -483,6 +565,27 @@ def test_graphs_of_torch_geometric_and_a_network_that_writes_into_them() -> None
     assert told[0].losses["data"] == pytest.approx(told[1].losses["data"], abs=1e-12)
     assert np.ptp(told[0].losses["data"]) > 1e-3
     assert graphs[0].x.shape == (2, 3) and graphs[0].x.dtype == torch.float32
+
+
+def test_dataclasses_move_with_what_they_remember() -> None:
+    @dataclass(frozen=True)
+    class Pair:
+        x: Tensor
+        y: Tensor
+
+        @cached_property
+        def doubled(self) -> Tensor:
+            return 2 * self.x
+
+    network, (x, y) = dense(), rows(20).tensors
+    pair = Pair(x, y)
+    assert pair.doubled.dtype == torch.float32
+    probe = Probe(network, [pair], F.mse_loss, forward=lambda net, p: net(p.doubled), target=lambda p: p.y)
+    assert probe.loss() == pytest.approx(plain_loss(network, TensorDataset(2 * x, y)), abs=1e-12)
+    nested = Probe(
+        network, [({"x": x}, y)], F.mse_loss, forward=lambda net, b: net(b[0].pop("x")), target=lambda b: b[1]
+    )
+    assert nested.loss() == pytest.approx(plain_loss(network, TensorDataset(x, y)), abs=1e-12)
 
 
 def test_a_network_that_cannot_be_mapped_goes_one_by_one_and_says_so() -> None:

@@ -19,14 +19,17 @@ from vitrine.errors import DataError
 
 @contextmanager
 def undisturbed(*loaders: Any) -> Iterator[None]:
-    """Random states of torch, numpy, Python and of the loaders' own generators are as before afterwards."""
+    """Random states of torch, numpy, Python and of the loaders' own generators are as before afterwards.
+
+    A surrounding ``inference_mode`` is left for the while: tensors made in it could not be written to later.
+    """
     owners = [part for loader in loaders for part in (loader, *_samplers(loader))]
     generators = {id(found): found for found in (getattr(o, "generator", None) for o in owners)}
     states = [(g, g.get_state()) for g in generators.values() if isinstance(g, torch.Generator)]
     drawn, of_python = np.random.get_state(), random.getstate()  # noqa: NPY002 - kept, not drawn from
     try:
         devices = range(torch.cuda.device_count())
-        with torch.random.fork_rng(devices=devices):
+        with torch.random.fork_rng(devices=devices), torch.inference_mode(False):
             yield
     finally:
         random.setstate(of_python)

@@ -78,7 +78,8 @@ class Probe:
         if not isinstance(network, nn.Module):
             raise InputError(f"network is a torch module, not {type(network).__name__}")
         self._rule = Rule(loss, forward, target, batch_loss, count, reduction).checked()
-        self._network = copied(network, batch_norm)
+        with undisturbed():
+            self._network = copied(network, batch_norm)
         self._batch_norm, self._dtype, self._memory, self._unit = batch_norm, dtype, memory, unit
         first = next(iter(trainable(self._network).values()))
         self._device = first.device if device is None else torch.device(device)
