@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from rich.console import Console
 
-__all__ = ["Model", "load_model", "load_study", "predict", "run"]
+__all__ = ["Model", "explain_landscape", "load_model", "load_study", "predict", "run"]
 
 
 def load_study(
@@ -140,6 +140,59 @@ def load_model(folder: str | Path) -> Model:
     from vitrine.study.find_model import find_model
 
     return read(find_model(folder))
+
+
+def explain_landscape(
+    model: Model | str | Path,
+    out: str | Path | None = None,
+    *,
+    data: str | Path | None = None,
+    settings: Mapping[str, Any] | Sequence[str] = (),
+    workers: int = 0,
+    store: str | Path | None = None,
+    console: Console | None = None,
+) -> Result:
+    """The loss around the weights of a trained network, written as a report.
+
+    For a network of your own use :class:`vitrine.explain.landscape.Probe`.
+
+    Parameters
+    ----------
+    model: a model folder, loaded or not; one within a run folder knows its samples.
+    out: folder to write, by default ``<model>-landscape``.
+    data: table of your own with the column that the model learned: a third set of data.
+    settings: of the section ``landscape`` of a study file, ``{"samples": 100}``.
+    workers: local worker processes, 0 for this process.
+    store: folder of the store, by default ``$VITRINE_STORE`` or the user's cache folder.
+    console: a rich console for progress; None is silent.
+
+    Raises
+    ------
+    vitrine.errors.InputError: no network, samples that are not known, a setting that there is not.
+    """
+    from vitrine.campaign.campaign import Campaign
+    from vitrine.campaign.store import default_root
+    from vitrine.report import render
+    from vitrine.study import explain_landscape as explaining
+    from vitrine.study.log import Log
+    from vitrine.study.outputs import start_folder
+
+    loaded = model if isinstance(model, Model) else load_model(model)
+    texts = settings
+    if isinstance(settings, Mapping):
+        texts = [f"{key}={json.dumps(value, default=str)}" for key, value in settings.items()]
+    chosen = explaining.landscape_settings(list(texts))
+    folder = Path(out) if out is not None else Path(f"{loaded.folder.name}-landscape")
+    root = Path(store) if store is not None else default_root()
+    log = Log(console)
+    table = None if data is None else Path(data)
+    start_folder(folder)
+    with _alone(root, folder):
+        with Campaign(root, console=console, workers=workers) as campaign:
+            result = explaining.explain_landscape(loaded, chosen, campaign, log, table)
+        result.write(folder)
+        log(f"report: {render(result, folder).resolve()}")
+    return result
 
 
 @overload

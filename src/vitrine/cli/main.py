@@ -11,6 +11,7 @@ from typing import Annotated, Any, Optional
 import typer
 import typer.core
 
+from vitrine.cli.explain import app as explain_app
 from vitrine.cli.sharing import MODEL, pull, push
 from vitrine.cli.simulate import SimulateGroup
 from vitrine.errors import InputError, VitrineError
@@ -59,6 +60,7 @@ simulate_app = typer.Typer(
     cls=SimulateGroup, help="One source alone: make its samples.", no_args_is_help=True
 )
 app.add_typer(simulate_app, name="simulate")
+app.add_typer(explain_app, name="explain")
 
 
 @simulate_app.callback()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ESTIMATOR = "model.skops"
 CONSTANT = "constant.json"
-ANYTHING = frozenset({"vectors", "graphs", "whole-graphs", "images", "maps"})
+ANYTHING = frozenset({"vectors", "graphs", "whole-graphs", "crystals", "images", "maps"})
 ANY_TARGET = frozenset({"binary", "value", "classes"})
 _TRUSTED = {
     "sklearn.calibration._CalibratedClassifier",

@@ -100,7 +100,8 @@ def _plain(rows: Sequence[Row], track: str, metric: str) -> list[Row]:
 
 def _differences(rows: Sequence[Row], track: str, metric: str, words: str) -> dict[str, Row]:
     own = [r for r in rows if (r.track, r.metric) == (track, metric)]
-    return {r.model: r for r in own if r.where.get("difference") == words and "mean_over" not in r.where}
+    plain = (r for r in own if set(r.where) <= {"difference", "seeds"})
+    return {r.model: r for r in plain if r.where.get("difference") == words}
 
 
 def _per_thousand(known: Mapping[str, Any]) -> float | None:

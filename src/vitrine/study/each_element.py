@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 TRACK = "each_element"
 """under which the rows stand"""
+FEWEST = 5
+"""elements, of which a rank correlation says anything"""
 CHEAP = ("error alike", "distance to the training", "spread of seeds")
 """predictors that need no landscape: error on what is like the training, mean share of atoms to "
 "exchange to get to
@@ -68,24 +70,24 @@ class Each:
         return dict(zip(self.names, (track.title for track in self.study.tracks), strict=True))
 
 
-def run_each_element(study: Study, data: Data, campaign: Campaign, log: Log) -> Each:
-    """Fit and probe with each element left out.
+def run_each_element(study: Study, data: Data, campaign: Campaign, log: Log) -> Each | str:
+    """Fit and probe with each element left out; in words why not, where too few elements could be.
 
     Raises
     ------
-    StudyError: fewer than five elements can be left out. TaskError: a fit or a landscape failed for good.
+    StudyError: fewer than five of the elements that the study names can be left out.
+    TaskError: a fit or a landscape failed for good.
     """
     settings, looked = study.each_element, study.landscape
     assert settings is not None and looked is not None
     split = _split(study)
     names, skipped = _possible(split, data, _elements(study, data))
-    if len(names) < 5:
-        raise StudyError(
-            f"each_element: only {', '.join(names) or 'none'} can be left out, and at least five "
-            f"elements are "
-            "needed; lower each_element.least, or give more samples"
-            + "".join(f"; {name}: {why}" for name, why in list(skipped.items())[:3])
-        )
+    if len(names) < FEWEST:
+        told = f"only {', '.join(names) or 'none'} can be left out, and {FEWEST} elements are needed"
+        if settings.elements is not None:
+            why = "".join(f"; {name}: {reason}" for name, reason in list(skipped.items())[:3])
+            raise StudyError(f"each_element.elements: {told}{why}")
+        return f"One element after the other was not left out: {told} that {settings.least} samples hold."
     models = tuple(dict.fromkeys([*settings.models, *settings.baselines]))
     tracks = tuple(Track(split=_without(split, name), models=models) for name in names)
     own = study.model_copy(
@@ -239,10 +241,8 @@ def each_element_rows(each: Each) -> list[Row]:
             assert part is not None
             truth = part.of(each.data).truth
             unit = unit_of(study.label, each.data.samples)
-            new = score_rows(
-                study, TRACK, truth, part.scores, unit, {"left_out": name, **where}, prevalences=False
-            )
-            rows += new
+            place = {"subset": f"without {name}", "left_out": name, **where}
+            rows += score_rows(study, TRACK, truth, part.scores, unit, place, prevalences=False)
     assert study.landscape is not None
     for model in study.landscape.models:
         numbers = numbers_of(each, model)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitrine.errors import DataError
-from vitrine.learn.protocol import HasLoss
+from vitrine.learn.protocol import HasLoss, Model
 from vitrine.samples import Examples
 from vitrine.study.fitting import load_fitted
 from vitrine.tasks import Task
@@ -72,30 +72,56 @@ def probe_landscape(
     """
     examples = Examples.load(inputs[1])
     fitted = load_fitted(inputs[0], model, examples.target_kind, seed)
+    probe_into(
+        folder, fitted, {name: examples.select(samples) for name, samples in sets.items()}, settings, progress
+    )
+
+
+def probe_into(
+    folder: Path,
+    fitted: Model,
+    parts: Mapping[str, Examples],
+    settings: Landscape,
+    progress: Callable[[float], None],
+) -> None:
+    """Write the files of a landscape; what an attempt that was killed left in the folder is gone on from.
+
+    Parameters
+    ----------
+    parts: name -> examples with targets; the first are of the training.
+
+    Raises
+    ------
+    DataError: the model has no loss to be asked for, or one that is not finite.
+    """
     if not isinstance(fitted, HasLoss):
-        raise DataError(f"{model.kind} has no loss landscape: it is no network")
-    parts = {name: examples.select(samples) for name, samples in sets.items()}
-    value = examples.target_kind == "value"
+        raise DataError("this model has no loss landscape: it is no network, or learns another quantity")
+    first = next(iter(parts.values()))
+    value = first.target_kind == "value"
     probe = _probe(fitted, parts, "absolute" if value else "cross-entropy")
-    facts: dict[str, Any] = {"rise": _rise(settings, next(iter(parts.values())))}
-    work = settings.seeds + len(settings.planes) + bool(settings.eigenvalues)
+    work = settings.seeds + len(settings.planes) + bool(settings.eigenvalues) * len(parts)
 
     def told(number: int) -> Callable[[float], None]:
         return lambda done: progress((number + done) / work)
 
     for number in range(settings.seeds):
-        direction = probe.direction(settings.directions, settings.seed + number)
-        curve = probe.curve(direction, settings.reach, settings.points, progress=told(number))
-        curve.save(folder / CURVE.format(number))
+        if not (folder / CURVE.format(number)).is_file():
+            direction = probe.direction(settings.directions, settings.seed + number)
+            curve = probe.curve(direction, settings.reach, settings.points, progress=told(number))
+            curve.save(folder / CURVE.format(number))
     for number, kind in enumerate(settings.planes, start=settings.seeds):
-        place = folder / f"unfinished-{kind}.npz"
-        plane = probe.plane(kind, settings.seed)
-        at = (settings.reach, settings.plane_points)
-        probe.surface(plane, *at, checkpoint=place, progress=told(number)).save(folder / SURFACE.format(kind))
+        place, path = folder / f"unfinished-{kind}.npz", folder / SURFACE.format(kind)
+        if not path.is_file():
+            plane, at = probe.plane(kind, settings.seed), (settings.reach, settings.plane_points)
+            probe.surface(plane, *at, checkpoint=place, progress=told(number)).save(path)
         place.unlink(missing_ok=True)
+    facts: dict[str, Any] = {"rise": _rise(settings, first)}
     if settings.eigenvalues:
         smooth = _probe(fitted, parts, "squared") if value else probe
-        facts["curvature"] = {name: _curvature(smooth, name, settings) for name in parts}
+        facts["curvature"] = {}
+        for number, name in enumerate(parts, start=work - len(parts)):
+            told(number)(0.0)
+            facts["curvature"][name] = _curvature(smooth, name, settings)
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TRAIN, LIKE, APART = "train", "in_distribution", "left_out"
 """names of the data sets: trained on, more of the kind, left out on purpose"""
-WORDS = {TRAIN: "trained on", LIKE: "not trained on, alike", APART: "left out"}
+WORDS = {TRAIN: "trained on", LIKE: "alike", APART: "left out"}
 LANDSCAPE = "landscape"
 """key of ``where`` in the rows: along which directions"""
 
@@ -254,33 +254,40 @@ def landscape_notes(looked: Sequence[Looked]) -> list[str]:
 
 
 def landscape_table(study: Study, looked: Sequence[Looked]) -> list[PlainTable]:
-    """One line for each network and data set."""
+    """One table for each track, a line for each network and data set."""
     settings = study.landscape
-    if settings is None or not looked:
+    if settings is None:
         return []
-    of, squared = (f" [{unit}]" if unit else "" for unit in (looked[0].unit, _squared(looked[0])))
-    columns = ["network", "track", "data", f"loss{of}", f"sharpness{of}", "robust radius", "basin width"]
-    columns += ["minimum at", f"largest curvature{squared}", f"trace{squared}"]
-    lines = []
-    for own in looked:
-        for name in own.sets:
-            numbers, curved = own.numbers(settings, name), own.curvatures(name)
-            line = [own.model, own.track, WORDS.get(name, name), f"{own.loss(name):.4g}"]
-            for metric in ("sharpness", "robust_radius", "basin_width", "minimum_offset"):
-                line.append(_text(_over_directions(study, numbers[metric])))
-            line.append(_with_error(curved.get("hessian_largest")))
-            line.append(_with_error(curved.get("hessian_trace")))
-            lines.append(line)
-    note = (
-        f"Means over {settings.seeds} random {settings.directions}-normalised directions with 95 % intervals "
-        f"over them; steps from -{settings.reach:g} to {settings.reach:g}, where 1 changes weights by "
-        f"their own "
-        f"norm. Sharpness: largest rise within {settings.radius:g}. Robust radius and basin: until the "
-        f"loss is "
-        f"{looked[0].rise:.3g} above that of the network. Curvatures are of the squared error "
-        f"of values."
-    )
-    return [PlainTable("The loss around the trained weights", note, columns, lines)]
+    tables = []
+    for title in dict.fromkeys(own.track for own in looked):
+        here = [own for own in looked if own.track == title]
+        of, squared = (f" [{unit}]" if unit else "" for unit in (here[0].unit, _squared(here[0])))
+        columns = ["network", "data", f"loss{of}", f"sharpness{of}", "robust radius", "minimum at"]
+        columns += [f"curvature{squared}", f"trace{squared}"]
+        lines = [_line(study, own, name) for own in here for name in own.sets]
+        note = (
+            f"Means over {settings.seeds} random {settings.directions}-normalised directions, 95 % over "
+            f"them; "
+            f"steps up to {settings.reach:g}; by 1 the weights change by their own norm. Sharpness: "
+            f"largest rise "
+            f"within {settings.radius:g}. Robust radius: until the loss is {here[0].rise:.3g} above "
+            f"that of the "
+            "network. Minimum at: the step of the least loss. Curvature: largest eigenvalue of the Hessian"
+            + (" of the squared error" if here[0].of_values else "")
+            + "; behind the sign its residual, or the error of the trace. Alike: not trained on, of the "
+            "kinds trained on."
+        )
+        tables.append(PlainTable(f"The loss around the trained weights: {title}", note, columns, lines))
+    return tables
+
+
+def _line(study: Study, own: Looked, name: str) -> list[str]:
+    settings = study.landscape
+    numbers, curved = own.numbers(settings, name), own.curvatures(name)
+    line = [own.model, WORDS.get(name, name), f"{own.loss(name):.4g}"]
+    for metric in ("sharpness", "robust_radius", "minimum_offset"):
+        line.append(_text(_over_directions(study, numbers[metric])))
+    return [*line, _with_error(curved.get("hessian_largest")), _with_error(curved.get("hessian_trace"))]
 
 
 def _text(found: Estimate) -> str:

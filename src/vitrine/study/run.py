@@ -107,7 +107,7 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
     _look_around(study, work, campaign, log)
     _fit_final(study, work, campaign)
     result = _evaluate(study, work, log)
-    result.notes += [of_budget] if of_budget else []
+    result.notes += [*([of_budget] if of_budget else []), *work.notes]
     for number in range(len(study.series)):
         rows, drawn = run_series(study, number, campaign, log)
         result.rows += rows
@@ -212,7 +212,11 @@ def _look_around(study: Study, work: Work, campaign: Campaign, log: Log) -> None
     started = time.monotonic()
     work.looked = run_landscapes(study, work.data, work.found, campaign, log)
     if study.each_element is not None:
-        work.each = run_each_element(study, work.first, campaign, log)
+        found = run_each_element(study, work.first, campaign, log)
+        if isinstance(found, str):
+            work.notes.append(found)
+        else:
+            work.each = found
     work.timings["loss landscapes"] = time.monotonic() - started
 
 

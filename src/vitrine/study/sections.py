@@ -258,6 +258,9 @@ class Landscape(Strict):
         for name in ("points", "plane_points"):
             if getattr(self, name) % 2 == 0:
                 raise ValueError(f"{name}: an odd number, so that one point is the network itself")
+        step = self.reach / (self.points // 2)
+        if self.radius < step * (1 - 1e-9):
+            raise ValueError(f"radius: {self.radius:g} is less than a step along the curves, {step:.3g}")
         return self
 
     def titles(self, study: Any) -> tuple[str, ...]:

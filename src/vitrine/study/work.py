@@ -38,6 +38,8 @@ class Work:
     """loss landscapes"""
     each: Each | None = None
     """one element after the other left out"""
+    notes: list[str] = field(default_factory=list)
+    """sentences for the report"""
     final: dict[str, Path] = field(default_factory=dict)
     """model -> store entry of the model fitted on all samples of the first track"""
     final_of_track: dict[str, Path] = field(default_factory=dict)
