@@ -222,6 +222,7 @@ POSCAR = "x\n1.0\n3.6 0 0\n0 3.6 0\n0 0 3.6\nCu\n1\nDirect\n0 0 0\n"
 XYZ = '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3 pbc="T T T"\nCu 0 0 0\n'
 BROKEN: Mapping[str, tuple[str, str | bytes, str]] = {
     "disordered": ("x.cif", DISORDERED, "x.cif: has a site that is partly occupied, {'Ca': 0.5}"),
+    "an occupancy in words": ("x.cif", ORDERED.replace("0 0 0 1", "0 0 0 full"), "x.cif: has a site that is partly occupied, {'Ca': 'full'}"),
     "empty": ("x.cif", "", "x.cif: is empty"),
     "no CIF": ("x.cif", "hello\n", "x.cif: is not a CIF file that can be read"),
     "no atoms": ("x.cif", DISORDERED.partition("loop_")[0], "x.cif: "),
@@ -259,6 +260,7 @@ def test_a_broken_file_is_named(folder: Path, what: str) -> None:
 def test_ordered_files_of_the_same_kinds_are_read(tmp_path: Path) -> None:
     for name, content in {
         "x.cif": ORDERED,
+        "d.cif": ORDERED.replace("0 0 0 1", "0 0 0 ."),
         "x.vasp": POSCAR,
         "x.xyz": XYZ,
         "b.cif": "\ufeff" + ORDERED,

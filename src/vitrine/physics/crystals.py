@@ -209,12 +209,18 @@ def structure_of_cif(text: Any) -> Structure:
     kinds = atoms.arrays.get("spacegroup_kinds")
     occupancy = atoms.info.get("occupancy", {}) if kinds is not None else {}
     for amounts in occupancy.values():
-        if len(amounts) != 1 or abs(next(iter(amounts.values())) - 1.0) > FULL:
-            raise DataError(f"'cif' has a site that is partly occupied, {amounts}; it cannot be used")
+        if len(amounts) != 1 or not _is_full(next(iter(amounts.values()))):
+            raise DataError(f"'cif' has a site that is partly occupied, {_short(amounts)}; it cannot be used")
     if not atoms.pbc.all():
         raise DataError("'cif' has no cell, so it is not periodic")
     frac = atoms.get_scaled_positions(wrap=False)
     return Structure(np.array(atoms.cell), tuple(atoms.get_chemical_symbols()), frac)
+
+
+def _is_full(occupancy: Any) -> bool:
+    """Whether a site is; a dot stands for what is usual, which is 1."""
+    number = isinstance(occupancy, (int, float)) and abs(occupancy - 1.0) <= FULL
+    return occupancy == "." or number
 
 
 def _atoms_of_cif(text: str) -> Atoms:

@@ -131,7 +131,12 @@ def _is_parquet(path: Path) -> bool:
 
 @contextmanager
 def clear_errors(path: Path) -> Iterator[None]:
-    """Turn what the libraries raise on a damaged file into one kind of message."""
+    """Turn what the libraries raise on a damaged file into one kind of message.
+
+    Raises
+    ------
+    DataError: for any of them.
+    """
     try:
         yield
     except UnicodeDecodeError as error:
