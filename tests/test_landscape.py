@@ -302,7 +302,12 @@ def test_nothing_that_is_probed_changes() -> None:
     data = rows(20)
     F.mse_loss(network(data.tensors[0]), data.tensors[1]).backward()
     shuffle = torch.Generator().manual_seed(9)
-    loader = DataLoader(data, 8, shuffle=True, generator=shuffle)
+
+    def draws(pairs: Any) -> tuple[Tensor, Tensor]:
+        x, y = torch.utils.data.default_collate(pairs)
+        return x + random.random() + np.random.rand() + torch.rand(()), y  # noqa: NPY002
+
+    loader = DataLoader(data, 8, shuffle=True, generator=shuffle, collate_fn=draws)
     torch.manual_seed(5), np.random.seed(5), random.seed(5)  # noqa: NPY002
     state = {name: value.clone() for name, value in network.state_dict().items()}
     grads = {name: None if p.grad is None else p.grad.clone() for name, p in network.named_parameters()}
@@ -859,6 +864,9 @@ def test_a_surface_that_was_broken_off_goes_on_to_the_same_bits(
     ):
         with pytest.raises(DataError, match="other weights, data or settings"):
             other()
+    if batched:
+        with pytest.raises(DataError, match="other weights, data or settings"):
+            probe().surface(plane, points=5, batched=False, checkpoint=path)
     with torch.no_grad():
         network[0].bias += 1e-9
     with pytest.raises(DataError, match="other weights"):

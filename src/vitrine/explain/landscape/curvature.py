@@ -128,6 +128,10 @@ def lanczos(
     ----------
     product: (m, n) rows -> matrix times each. like: (n,) tensor of the precision and place wanted.
     steps: at most; all are kept in memory. tolerance: of residuals, as a share of the largest eigenvalue.
+
+    Raises
+    ------
+    DataError: a product is not finite.
     """
     n, draw = len(like), np.random.default_rng([seed, 1])
 

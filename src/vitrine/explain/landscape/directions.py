@@ -151,7 +151,12 @@ def _orthogonalise(own: Float, other: Float) -> None:
 
 
 def made_orthogonal(first: Direction, second: Direction) -> Direction:
-    """The second without its part along the first, as long as before."""
+    """The second without its part along the first, as long as before.
+
+    Raises
+    ------
+    InputError: nothing is left of it.
+    """
     vector = second.vector.copy()
     _orthogonalise(vector[None], first.vector[None])
     left = float(np.linalg.norm(vector))

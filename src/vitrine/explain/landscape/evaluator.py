@@ -284,6 +284,5 @@ def copied(network: nn.Module, batch_norm: BatchNorm) -> nn.Module:
     found.zero_grad(set_to_none=True)
     for layer in found.modules():
         if batch_norm == "batch" and isinstance(layer, _BatchNorm):
-            layer.track_running_stats = False
             layer.running_mean = layer.running_var = layer.num_batches_tracked = None
     return found
