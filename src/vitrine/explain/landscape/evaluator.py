@@ -169,10 +169,11 @@ class Evaluator:
             else:
                 torch.add(base, direction, alpha=step, out=self._flat)
 
-    def shared(self, names: Sequence[str], directions: Sequence[Tensor], memory: float) -> FirstLayers:
-        """What layers on the data of these sets share at all points along the directions."""
+    def shared(self, names: Sequence[str], directions: Sequence[Tensor], memory: float) -> FirstLayers | None:
+        """What layers on the data of these sets share at all points along the directions, if they can."""
         batches = [batch for name in names for batch in self._data[name]]
-        return FirstLayers(batches, self.weights, directions, memory)
+        found = FirstLayers(batches, self.weights, directions, memory)
+        return found if found.possible else None
 
     def one(self, name: str, first: FirstLayers | None = None, steps: Sequence[float] = ()) -> float:
         """Mean loss over all targets where the copy now is: at these steps, if layers share what they can."""

@@ -44,6 +44,11 @@ class FirstLayers(TorchFunctionMode):
         self._parts: Mapping[int, Part] = {}
         self._steps: Any = None
 
+    @property
+    def possible(self) -> bool:
+        """Whether the data have tensors that are wide enough."""
+        return bool(self._inputs)
+
     def at(self, steps: Any, parts: Mapping[int, Part]) -> FirstLayers:
         """The same, for a point.
 

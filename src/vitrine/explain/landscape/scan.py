@@ -153,14 +153,13 @@ class Scan:
         evaluator = self.evaluator
         listed = [evaluator.tensor(d.vector) for d in self.directions]
         directions, steps = torch.stack(listed), evaluator.tensor(self.steps)
-        first: FirstLayers | None = evaluator.shared(self.names, listed, self.memory)
 
         def work(start: int, end: int, first: FirstLayers | None) -> Float:
             at = steps[start:end]
             vectors = torch.addmm(evaluator.weights, at, directions)
             return np.stack([evaluator.many(name, vectors, first, at) for name in self.names])
 
-        first = self._trusted(first, work)
+        first = self._trusted(evaluator.shared(self.names, listed, self.memory), work)
         return lambda start, end: work(start, end, first)
 
     def _one_by_one(self) -> Callable[[int, int], Float]:
@@ -186,6 +185,8 @@ class Scan:
         self, first: FirstLayers | None, work: Callable[[int, int, FirstLayers | None], Float]
     ) -> FirstLayers | None:
         """What first layers share, if the loss at the first point is the same with it and without."""
+        if first is None:
+            return None
         plain, shared = work(0, 1, None), work(0, 1, first)
         same = np.allclose(plain, shared, rtol=SAME[self.evaluator.dtype], atol=0, equal_nan=True)
         return first if same else None
