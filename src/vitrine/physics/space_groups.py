@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from bisect import bisect_right
@@ -137,6 +138,7 @@ def symmetry_of(structure: Structure, tolerance: float) -> tuple[int, int]:
     """
     import spglib
 
+    os.environ.setdefault("SPGLIB_WARNING", "OFF")  # words of the C library on tries that it goes on from
     cell: Any = (structure.cell, structure.frac, _kinds(structure.species))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of its errors, which become exceptions
