@@ -220,7 +220,7 @@ def test_cross_entropy_with_weights_and_classes_left_out(weight: Tensor | None) 
     network = nn.Linear(4, 3)
     draw = torch.Generator().manual_seed(1)
     x, y = torch.randn(23, 4, generator=draw), torch.randint(0, 3, (23,), generator=draw)
-    y[[2, 3, 20]] = -100
+    y[[2, 3, 20, 21, 22]] = -100  # the last batch has no target at all
     loss = nn.CrossEntropyLoss(weight)
     probe = Probe(network, DataLoader(TensorDataset(x, y), 10), loss)
     whole = nn.CrossEntropyLoss(None if weight is None else weight.double())

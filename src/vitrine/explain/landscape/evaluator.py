@@ -107,8 +107,9 @@ class Evaluator:
         self._own = dict(zip(map(id, self.parameters), ends, strict=True))
         self.task = Task(self.network, rule.moved(dtype, device))
         self._data = {name: [moved(b, dtype, device) for b in batches] for name, batches in data.items()}
+        self.centre: dict[str, float] = {}
         self._kinds = {name: self._looked_at(name) for name in data}
-        self.centre = {name: self._at_centre(name) for name in data}
+        self.centre = {name: self._asked_again(name) for name in data}
 
     def _views(self, vectors: Tensor) -> Iterator[Tensor]:
         """Tensors of the parameters' shapes that share the memory of (..., n) vectors."""
@@ -117,32 +118,29 @@ class Evaluator:
             yield vectors[..., start:end].view(*vectors.shape[:-1], *shape)
 
     def _looked_at(self, name: str) -> list[tuple[Reduction, float, float]]:
-        """Of each batch: how its loss reduces, targets in it, share of all targets."""
+        """Of each batch: how its loss reduces, targets in it, share of all; their loss goes to ``centre``."""
         found, rule = [], self.task._rule[0]
         with self.quiet(), torch.no_grad():
             for number, batch in enumerate(self._data[name]):
                 with named(name, number, self.dtype):
                     found.append(rule.look(self.network, handed(batch)))
-        total = sum(count for _, count in found)
+        total = sum(count for _, count, _ in found)
         if not total > 0:
             raise DataError(f"the data set {name} is empty: none of its batches has a target")
-        return [(reduction, count, count / total) for reduction, count in found]
+        for number, (_, _, value) in enumerate(found):
+            if not np.isfinite(value):
+                raise DataError(
+                    f"the loss of batch {number} of {name} is {value} at the network's own weights"
+                )
+        self.centre[name] = sum(value * (count / total) for _, count, value in found)
+        return [(reduction, count, count / total) for reduction, count, _ in found]
 
-    def _at_centre(self, name: str) -> float:
-        """The loss at the network's own weights, after looking at every batch."""
-        first = []
-        with self.quiet(), torch.no_grad():
-            for number, (batch, (reduction, count, share)) in enumerate(self.batches(name)):
-                value = float(self.task(batch, reduction, count)) if share > 0 else 0.0
-                if not np.isfinite(value):
-                    raise DataError(
-                        f"the loss of batch {number} of {name} is {value} at the network's own weights"
-                    )
-                first.append(value * share)
-        again = float(self.one(name))
-        if abs(again - sum(first)) > SAME[self.dtype] * max(abs(again), 1e-300):
+    def _asked_again(self, name: str) -> float:
+        """The loss at the network's own weights, if it is the same as before."""
+        before, again = self.centre[name], self.one(name)
+        if not abs(again - before) <= SAME[self.dtype] * max(abs(again), 1e-300):
             raise DataError(
-                f"the loss on {name} was {sum(first)!r}, then {again!r} at the same weights: "
+                f"the loss on {name} was {before!r}, then {again!r} at the same weights: "
                 "the network or the loss is random or remembers what it has seen"
             )
         return again

@@ -86,8 +86,10 @@ class Rule:
             raise DataError(f"the loss must return a tensor of floating numbers, not {words}")
         return value, output
 
-    def look(self, network: Any, batch: Any) -> tuple[Reduction, float]:
-        """How the loss reduces, and how many targets this batch counts for; the network is asked once.
+    def look(self, network: Any, batch: Any) -> tuple[Reduction, float, float]:
+        """How the loss reduces, how many targets this batch counts for, and its mean loss over them.
+
+        The network is asked once; without any target the mean is 0.
 
         Raises
         ------
@@ -107,10 +109,12 @@ class Rule:
             )
         self._check_size(value, output, batch)
         if self.count is not None:
-            return reduction, float(self.count(batch))
-        if reduction == "none" and not self._is_entropy():
-            return reduction, float(value.numel())
-        return reduction, self._targets(batch)
+            count = float(self.count(batch))
+        elif reduction == "none" and not self._is_entropy():
+            count = float(value.numel())
+        else:
+            count = self._targets(batch)
+        return reduction, count, float(mean_of(value, reduction, count)) if count > 0 else 0.0
 
     def _check_size(self, value: Tensor, output: Any, batch: Any) -> None:
         """(n, 1) less (n,) is (n, n): no loss that anybody meant."""

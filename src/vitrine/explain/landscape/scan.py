@@ -74,7 +74,9 @@ def manner(evaluator: Evaluator, names: Sequence[str], memory: float, batched: b
         raise InputError(f"memory is a positive number of bytes, not {memory!r}")
     if batched is False:
         return Manner(1, "as asked for")
-    each, on_cpu = evaluator.bytes_per_point(names), evaluator.device.type == "cpu"
+    on_cpu, each = evaluator.device.type == "cpu", evaluator.weights.nbytes
+    if batched or not on_cpu or each <= PAYS:  # else the weights alone are too many
+        each = evaluator.bytes_per_point(names)
     if batched is None and on_cpu and each > PAYS:
         return Manner(1, f"with {each / 1e6:.1f} MB for each it is faster on a CPU")
     room = min(memory, max(CACHE, 2 * each)) if on_cpu else memory
