@@ -250,6 +250,13 @@ def landscape_rows() -> list[str]:
     return list(rows())
 
 
+def crystal_rows() -> list[str]:
+    """Crystal graphs and networks on them."""
+    from crystals import rows
+
+    return list(rows())
+
+
 SECTIONS: dict[str, Callable[[], list[str]]] = {
     "d2min": d2min_rows,
     "neighbours": neighbour_rows,
@@ -269,6 +276,7 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "strain-maps": strain_map_rows,
     "asph": asph_rows,
     "composition": composition_rows,
+    "crystals": crystal_rows,
     "landscape": landscape_rows,
     "magpie": magpie_rows,
 }

@@ -72,11 +72,13 @@ class MessagePassing(NetworkPart):
         ------
         DataError: the examples are no graphs of whole samples.
         """
-        if examples.nodes is None or examples.edges is None or examples.edge_vectors is None:
+        beside = (examples.nodes, examples.edges, examples.edge_vectors)
+        if examples.makes == "crystals" or any(part is None for part in beside):
             raise DataError(
                 f"the {self.kind} network takes graphs of whole samples: nodes and edges with their vectors; "
                 f"these examples are {examples.makes}"
             )
+        assert examples.nodes is not None
         return {"n_features": examples.features.shape[1], "n_node_features": examples.nodes.shape[1]}
 
     def seen(self, examples: Examples) -> Examples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -67,10 +68,18 @@ class CrystalGraph(Part):
         ------
         DataError: no columns of structures, or a structure that cannot be used; the row is named.
         """
+        return self.graphs_of(samples, read_structures(samples))
+
+    def graphs_of(self, samples: Samples, structures: Sequence[Structure]) -> Examples:
+        """The same, of structures that are read already.
+
+        Raises
+        ------
+        DataError: two atoms in one place; the row is named.
+        """
         from vitrine.physics.formulas import ALL_ELEMENTS
 
-        number_of = {symbol: float(place + 1) for place, symbol in enumerate(ALL_ELEMENTS)}
-        structures = read_structures(samples)
+        number_of = {symbol: place + 1 for place, symbol in enumerate(ALL_ELEMENTS)}
         bonds = []
         for name, crystal in zip(samples.ids, structures, strict=True):
             try:
@@ -79,21 +88,21 @@ class CrystalGraph(Part):
                 raise DataError(f"{name}: {error}") from error
             # half the memory until all are joined
             bonds.append((found.edges.astype(np.int32), found.vectors.astype(np.float32)))
-        node_starts = _starts([len(crystal.species) for crystal in structures])
-        edge_starts = _starts([len(vectors) for _, vectors in bonds])
+        node_starts = _starts(len(crystal.species) for crystal in structures)
+        edge_starts = _starts(len(vectors) for _, vectors in bonds)
         edges = np.empty((2, edge_starts[-1]), np.int64)
         vectors = np.empty((edge_starts[-1], 3), np.float32)
         for number, (own, along) in enumerate(bonds):
             part = slice(edge_starts[number], edge_starts[number + 1])
             edges[:, part], vectors[part] = own, along
             edges[:, part] += node_starts[number]
-        numbers = [number_of[symbol] for crystal in structures for symbol in crystal.species]
+        numbers = (number_of[symbol] for crystal in structures for symbol in crystal.species)
         return whole_examples(
             self.makes,
             samples,
             None,
             (),
-            nodes=np.array(numbers, dtype=np.float32)[:, None],
+            nodes=np.fromiter(numbers, np.float32, node_starts[-1])[:, None],
             node_starts=node_starts,
             edges=edges,
             edge_starts=edge_starts,
@@ -106,5 +115,5 @@ class CrystalGraph(Part):
         return crystal_neighbours(crystal.cell, crystal.frac, self.neighbours, self.tolerance)
 
 
-def _starts(counts: list[int]) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+def _starts(counts: Iterable[int]) -> np.ndarray:
+    return np.cumsum([0, *counts], dtype=np.int64)

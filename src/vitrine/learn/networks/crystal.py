@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vitrine.learn.crystal_batches import Crystals
+from vitrine.learn.networks.gated import Taps, fits, gated, mixed, taps_of
 from vitrine.learn.networks.segments import mean_of_parts, share_out, sum_at_centres
 from vitrine.learn.networks.standardise import Standardise, in_full
 
@@ -104,6 +105,14 @@ class CrystalNetwork(nn.Module):
         """(n_crystals, width)."""
         return mean_of_parts(sites, crystals.owner, crystals.counts)
 
+    def gaussians_of(self, crystals: Crystals) -> Tensor | Taps:
+        """(n_edges, radial) of the lengths of bonds, or, where the passes for it fit, those that count."""
+        lengths, radial = self.vectors_of(crystals)[1], self.radial
+        if len(lengths) > 1 and fits(lengths, self.training, len(radial.centres)):
+            return taps_of(lengths, crystals, radial.spacing, len(radial.centres))
+        found: Tensor = radial(lengths)
+        return found
+
     def vectors_of(self, crystals: Crystals) -> tuple[Tensor, Tensor]:
         """Vectors (n_edges, 3) and lengths (n_edges,) in the network's own precision."""
         vectors = crystals.vectors.to(self.radial.centres.dtype)
@@ -120,20 +129,25 @@ class GatedConvolution(nn.Module):
 
     def __init__(self, width: int, radial: int) -> None:
         super().__init__()
-        self.own = nn.Linear(width, 2 * width)
+        self.own = nn.Linear(width, 2 * width, bias=False)
         self.theirs = nn.Linear(width, 2 * width, bias=False)
         self.bond = nn.Linear(radial, 2 * width, bias=False)
         self.of_bonds = Standardise(2 * width, eps=1e-5)
         self.of_sites = Standardise(width, eps=1e-5)
 
-    def forward(self, sites: Tensor, gaussians: Tensor, crystals: Crystals) -> Tensor:
-        """(n_nodes, width) and (n_edges, radial) -> (n_nodes, width)."""
-        neighbour, centre = crystals.edges
+    def forward(self, sites: Tensor, gaussians: Tensor | Taps, crystals: Crystals) -> Tensor:
+        """(n_nodes, width) and (n_edges, radial), or those that count, -> (n_nodes, width)."""
         own, theirs = in_full(self.own(sites)), in_full(self.theirs(sites))
-        z = self.of_bonds(own[centre] + theirs[neighbour] + in_full(self.bond(gaussians)))
-        gate, core = z.chunk(2, dim=1)
-        sent = torch.sigmoid(gate) * functional.softplus(core)
-        return functional.softplus(sites + self.of_sites(sum_at_centres(sent, crystals)))
+        if isinstance(gaussians, Taps):
+            norm = self.of_bonds
+            z, standard = mixed(own, theirs, self.bond.weight, norm, gaussians)
+            total = gated(z, norm.scale, norm.shift, standard, gaussians)
+        else:
+            neighbour, centre = crystals.edges
+            z = self.of_bonds(own[centre] + theirs[neighbour] + in_full(self.bond(gaussians)))
+            gate, core = z.chunk(2, dim=1)
+            total = sum_at_centres(torch.sigmoid(gate) * functional.softplus(core), crystals)
+        return functional.softplus(sites + self.of_sites(total))
 
 
 class GatedNetwork(CrystalNetwork):
@@ -145,7 +159,7 @@ class GatedNetwork(CrystalNetwork):
 
     def embedded(self, crystals: Crystals) -> Tensor:
         """See the base class."""
-        gaussians = self.radial(self.vectors_of(crystals)[1])
+        gaussians = self.gaussians_of(crystals)
         sites: Tensor = self.sites(crystals.numbers)
         for layer in self.layers:
             sites = layer(sites, gaussians, crystals)
@@ -163,7 +177,7 @@ class AttentiveConvolution(nn.Module):
 
     def __init__(self, width: int, radial: int, heads: int) -> None:
         super().__init__()
-        self.own = nn.Linear(width, 2 * width)
+        self.own = nn.Linear(width, 2 * width, bias=False)
         self.theirs = nn.Linear(width, 2 * width, bias=False)
         self.bond = nn.Linear(radial, 2 * width, bias=False)
         self.score = nn.Parameter(torch.randn(heads, width // heads) * (heads / width) ** 0.5)

@@ -4,11 +4,13 @@ Choudhary & DeCost 2021 (doi:10.1038/s41524-021-00650-1), whose edge-gated convo
 Laurent (arXiv:1711.07553): with what stands at nodes x and at edges e, from u to v,
 
     m_uv = A x_u + B x_v + C e_uv,    g_uv = sigmoid(m_uv),    e_uv <- e_uv + silu(L(m_uv)),
-    x_v <- x_v + silu(L(D x_v + sum over u of g_uv E x_u / sum over u of g_uv))
+    x_v <- x_v + silu(L(D x_v + mean over u of g_uv E x_u))
 
-once on the graph whose nodes are bonds and whose edges are angles, once on that of sites and bonds. Three
+once on the graph whose nodes are bonds and whose edges are angles, once on that of sites and bonds. Four
 things differ from the original: bonds meet at their centre (a bond is directed, from a site to one of its
-own nearest neighbours); L is layer norm, which knows no batch; angles are made here, from a batch's bonds.
+own nearest neighbours); L is layer norm, which knows no batch; angles are made here, from a batch's bonds;
+and the mean is divided by the number of u, not by the sum of the gates, with which equal bonds of a site
+would learn nothing of the angles between them.
 """
 
 from __future__ import annotations
@@ -41,14 +43,18 @@ class EdgeGated(nn.Module):
         self.node_norm = nn.LayerNorm(width)
         self.edge_norm = None if last else nn.LayerNorm(width)
 
-    def forward(self, nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """(n_nodes, width), (n_edges, width), ends (n_edges,) -> both anew."""
+    def forward(
+        self, nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor, arriving: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(n_nodes, width) and (n_edges, width), both anew.
+
+        source, target: (n_edges,), ends of edges. arriving: (n_nodes,), edges that end there, or 1 for none.
+        """
         towards, sent = in_full(self.of_source(nodes)).chunk(2, dim=1)
         met, own = in_full(self.of_target(nodes)).chunk(2, dim=1)
         raw = towards[source] + met[target] + in_full(self.of_edge(edges))
         gate = torch.sigmoid(raw)
-        zero = torch.zeros_like(nodes)
-        total = zero.index_add(0, target, gate * sent[source]) / (zero.index_add(0, target, gate) + 1e-6)
+        total = torch.zeros_like(nodes).index_add(0, target, gate * sent[source]) / arriving[:, None]
         nodes = nodes + functional.silu(in_full(self.node_norm(own + total)))
         if self.edge_norm is None:
             return nodes, edges
@@ -96,10 +102,12 @@ class LineGraphNetwork(CrystalNetwork):
         angles = in_full(self.angle(torch.exp(-(((cosine[:, None] - self.cosines) / spacing) ** 2))))
         bonds = in_full(self.bond(self.radial(lengths)))
         sites: Tensor = self.sites(crystals.numbers)
+        at_bonds = torch.bincount(second, minlength=len(lengths)).clamp(min=1).to(lengths.dtype)
+        at_sites = crystals.starts.diff().clamp(min=1).to(lengths.dtype)
         for number, layer in enumerate(self.on_bonds):
             if number < len(self.on_angles):
-                bonds, angles = self.on_angles[number](bonds, angles, first, second)
-            sites, bonds = layer(sites, bonds, neighbour, centre)
+                bonds, angles = self.on_angles[number](bonds, angles, first, second, at_bonds)
+            sites, bonds = layer(sites, bonds, neighbour, centre, at_sites)
         return sites
 
 

@@ -42,7 +42,7 @@ class Standardise(nn.Module):
         """(n, width) or (n, width, height, width of the image), of the same shape; never bfloat16."""
         x = in_full(x)
         shape = (1, -1, *[1] * (x.dim() - 2))
-        if not self.training or (len(x) < 2 and not _together()):
+        if not self.training or (len(x) < 2 and not together()):
             mean, variance = self.mean, self.variance
         else:
             mean, variance = self._of_batch(x, shape)
@@ -53,22 +53,25 @@ class Standardise(nn.Module):
         dims = [0, *range(2, x.dim())]
         # squares of small differences from a mean that is known roughly: no difference of large numbers
         rough = x.detach()[:1].mean(dims) if self.seen == 0 else self.mean
-        if _together():
+        if together():
             rough = _summed(rough.clone()) / torch.distributed.get_world_size()
         apart = x - rough.view(shape)
         count = x.new_tensor([x.numel() / x.shape[1]])
         sums = torch.cat([apart.sum(dims), (apart * apart).sum(dims), count])
-        if _together():
+        if together():
             sums = _summed(sums)
         first, second = sums[:-1].view(2, -1) / sums[-1]
         mean, variance = rough + first, (second - first * first).clamp_min(0.0)
-        unbiased = variance.detach() * sums[-1] / (sums[-1] - 1).clamp_min(1.0)
-        with torch.no_grad():
-            self.seen += 1
-            share = max(self.least_share, 1.0 / float(self.seen))
-            self.mean.lerp_(mean.detach(), share)
-            self.variance.lerp_(unbiased, share)
+        self.keep(mean.detach(), variance.detach() * sums[-1] / (sums[-1] - 1).clamp_min(1.0))
         return mean, variance
+
+    @torch.no_grad()
+    def keep(self, mean: Tensor, variance: Tensor) -> None:
+        """Let the mean and the unbiased variance (width,) of a batch enter what is kept."""
+        self.seen += 1
+        share = max(self.least_share, 1.0 / float(self.seen))
+        self.mean.lerp_(mean, share)
+        self.variance.lerp_(variance, share)
 
 
 def in_full(x: Tensor) -> Tensor:
@@ -100,7 +103,7 @@ def settle(network: nn.Module, passes: Iterator[Callable[[], object]]) -> None:
     network.train(training)
 
 
-def _together() -> bool:
+def together() -> bool:
     """Whether several processes train together."""
     known = torch.distributed
     return known.is_available() and known.is_initialized() and known.get_world_size() > 1
