@@ -219,9 +219,15 @@ def predict_files(
             _predict_maps(loaded, path, options, place)
         return
     of_tables = takes == "formulas"
+    crystals = [path for path in files if of_tables and _is_crystal(path)]
+    if crystals:
+        _predict_crystals(loaded, crystals, files, options, out, store)
+        return
     for path in files:
         if path.name.lower().endswith(TABLES) != of_tables:
-            wanted = "a table of formulas (.csv)" if of_tables else "a configuration of atoms"
+            wanted = "a configuration of atoms"
+            if of_tables:
+                wanted = "a table of formulas (.csv), or crystals (.cif, POSCAR, .extxyz)"
             raise DataError(f"{path}: the model {loaded.name} of {loaded.study} needs {wanted}")
     places = targets(files, out, "-predicted.csv" if of_tables else "-predicted.extxyz")
     predict_one = _predict_table if of_tables else _predict_atoms
@@ -285,6 +291,55 @@ def _predict_table(loaded: Any, path: Path, campaign: Any, options: PredictOptio
         with _written(place) as temporary:
             write_refused(temporary, refused)
         typer.echo(f"wrote {place}: {len(refused):,} rows that were left out")
+
+
+def _is_crystal(path: Path) -> bool:
+    from vitrine.physics.crystal_files import is_crystal_file
+
+    return path.is_file() and is_crystal_file(path)
+
+
+def _predict_crystals(
+    loaded: Any,
+    crystals: Sequence[Path],
+    files: Sequence[Path],
+    options: PredictOptions,
+    out: Path | None,
+    store: Path | None,
+) -> None:
+    """All crystals in one table: file, formula, what is predicted."""
+    import pandas as pd
+
+    from vitrine.campaign.campaign import Campaign
+    from vitrine.campaign.store import default_root
+    from vitrine.physics.crystal_files import read_crystal
+    from vitrine.physics.crystals import columns_of
+    from vitrine.study.predict import predict_formulas
+
+    other = next((path for path in files if path not in crystals), None)
+    if other is not None:
+        raise DataError(f"{other} is no crystal, as {crystals[0]} is: predict tables and crystals apart")
+    single = targets(crystals, out, "-predicted.csv")[0] if len(crystals) == 1 else None
+    place = single or (out if out is not None and not out.is_dir() else (out or Path()) / "predicted.csv")
+    writable_parent(place)
+    names, found = [], []
+    for path in crystals:
+        try:
+            found.append(read_crystal(path))
+            names.append(str(path))
+        except DataError as error:
+            if not options.skip_bad:
+                raise DataError(f"{path}: {error}") from error
+            typer.echo(f"left out: {path}: {error}", err=True)
+    if not found:
+        raise DataError("none of the files holds a crystal that can be used")
+    structures = columns_of(found)
+    frame = pd.DataFrame({"file": names, "formula": [one.formula() for one in found], **structures})
+    with Campaign(store or default_root()) as campaign:
+        told = predict_formulas(loaded, frame.set_index("file", drop=False), campaign, "crystal")
+    with _written(place) as temporary:
+        told.drop(columns=list(structures)).to_csv(temporary, index=False)
+    typer.echo(f"wrote {place}: {len(told)} crystals")
 
 
 def _predict_atoms(loaded: Any, path: Path, campaign: Any, options: PredictOptions, out: Path) -> None:

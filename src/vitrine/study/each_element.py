@@ -30,7 +30,7 @@ from vitrine.study.landscapes import APART, LIKE, TRAIN, Looked, run_landscapes
 from vitrine.study.log import Log
 from vitrine.study.result import Figure, PlainTable, Row, ScatterFigure
 from vitrine.study.scoring import score_rows
-from vitrine.study.sections import Track
+from vitrine.study.sections import Budget, Track
 
 if TYPE_CHECKING:
     from vitrine.study.spec import Study
@@ -97,14 +97,26 @@ def run_each_element(study: Study, data: Data, campaign: Campaign, log: Log) -> 
             "landscape": looked.model_copy(update={"models": settings.models, "tracks": None, "planes": ()}),
             "seeds": study.seeds.model_copy(update={"repeats": settings.repeats}),
             "evaluation": study.evaluation.model_copy(update={"shuffled_labels": None, "reference": None}),
+            "budget": _budget(study),
         }
-    )
+    ).within_budget()
     of_tracks = {track.title: data for track in tracks}
     own, _ = equal_rows(own, of_tracks)
     log(f"each element: {len(names)} left out one after the other, {own.budget.rows} samples to train on")
     found, _ = cross_validate(own, of_tracks, campaign)
     landscapes = run_landscapes(own, of_tracks, found, campaign, log)
     return Each(own, names, data, found, {(one.track, one.model): one for one in landscapes}, skipped)
+
+
+def _budget(study: Study) -> Budget:
+    """That of the study, unless less is enough here."""
+    settings = study.each_element
+    assert settings is not None
+    changes: dict[str, Any] = {"equal": True}
+    for name in ("rows", "epochs"):
+        least = [n for n in (getattr(settings, name), getattr(study.budget, name)) if n is not None]
+        changes |= {name: min(least)} if least else {}
+    return study.budget.model_copy(update=changes)
 
 
 def _split(study: Study) -> LeaveOut:

@@ -160,6 +160,8 @@ def _properties() -> dict[str, Any]:
         "data_curve": {"anyOf": [{"$ref": "#/$defs/data_curve"}, _NULL]},
         "transfer": {"anyOf": [{"$ref": "#/$defs/transfer"}, _NULL]},
         "series": {"type": "array", "items": {"$ref": "#/$defs/series"}},
+        "landscape": {"anyOf": [{"$ref": "#/$defs/landscape"}, _NULL]},
+        "each_element": {"anyOf": [{"$ref": "#/$defs/each_element"}, _NULL]},
         "explanations": {"type": "array", "items": {"$ref": "#/$defs/explanation"}},
         "claims": {"type": "array", "items": {"enum": sorted(shelf.kinds("claim"))}},
         "ship": {"anyOf": [{"type": "array", "minItems": 1, "items": {"type": "string"}}, _NULL]},

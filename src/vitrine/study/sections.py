@@ -285,6 +285,8 @@ class EachElement(Strict):
     repeats: int = Field(
         3, ge=1, le=100, description="fits with seeds of their own: their spread is a predictor"
     )
+    rows: int | None = Field(None, ge=10, description="training samples of a fit; by default the budget's")
+    epochs: int | None = Field(None, ge=1, description="of a network; by default the budget's")
 
 
 class Search(Strict):
