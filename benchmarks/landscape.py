@@ -101,7 +101,7 @@ def rows() -> Iterator[str]:
         torch.manual_seed(0)
         brnet, small = branched(FEATURES, (2, 2)), DenseNetwork(FEATURES, (64, 32), True)
     yield surface_row("Loss surface of BRNet", brnet, 1000, 25, torch.float32)
-    yield surface_row("Loss surface of BRNet", brnet, 1000, 15, torch.float64)
+    yield surface_row("Loss surface of BRNet", brnet, 1000, 9, torch.float64)
     for n_rows in (10, 100, 1000):
         small = small.float()
         yield surface_row("Loss surface of a network of 64 and 32", small, n_rows, 25, torch.float32)

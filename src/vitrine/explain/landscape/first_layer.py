@@ -18,6 +18,8 @@ from vitrine.explain.landscape.batches import tensors_in
 
 WIDE = 16
 """inputs of a layer from which sharing its products is faster"""
+CACHED = 1 << 20
+"""bytes of a product, on a CPU, from which reading three of them takes as long as making one"""
 Part = tuple[int, int]
 
 
@@ -43,6 +45,11 @@ class FirstLayers(TorchFunctionMode):
         self._left = memory
         self._parts: Mapping[int, Part] = {}
         self._steps: Any = None
+
+    @property
+    def used(self) -> bool:
+        """Whether any product was kept."""
+        return bool(self._made)
 
     @property
     def possible(self) -> bool:
@@ -80,7 +87,8 @@ class FirstLayers(TorchFunctionMode):
         if made is None:
             _, w, b = key
             needed = (len(self._vectors) + 1) * x.numel() // x.shape[-1] * shape[0] * x.element_size()
-            if needed > self._left:
+            apart = x.device.type == "cpu" and needed > CACHED * (len(self._vectors) + 1)
+            if apart or needed > self._left:
                 return None
             self._left -= needed
             made = [

@@ -189,7 +189,10 @@ class Scan:
         """What first layers share, if the loss at the first point is the same with it and without."""
         if first is None:
             return None
-        plain, shared = work(0, 1, None), work(0, 1, first)
+        shared = work(0, 1, first)
+        if not first.used:
+            return None
+        plain = work(0, 1, None)
         same = np.allclose(plain, shared, rtol=SAME[self.evaluator.dtype], atol=0, equal_nan=True)
         return first if same else None
 
