@@ -16,6 +16,7 @@ from vitrine.evaluate.leave_out import LeaveOut
 from vitrine.evaluate.official_splits import GivenSplit, MatbenchFolds
 from vitrine.evaluate.splits import Fold, GroupedFolds, HoldOut, RandomFolds
 from vitrine.explain.bond_attention import BondAttention
+from vitrine.explain.crystal_sites import CrystalSites
 from vitrine.explain.feature_map import FeatureMap
 from vitrine.explain.filters import Filters
 from vitrine.explain.grad_cam import GradCam
@@ -650,6 +651,16 @@ class TestFeatureMap(OfMaps, ExplanationContract):
 
 class TestCurveNeighbours(OfMaps, ExplanationContract):
     part = CurveNeighbours(model="resnet", neighbours=(1, 3))
+
+
+class TestCrystalSites(ExplanationContract):
+    part = CrystalSites(model="cgcnn", draws=2)
+    representation = CrystalGraph()
+    model = AttentiveCrystals(layers=1, heads=2, width=8, hidden=8, radial=21, epochs=1)
+
+    def samples(self) -> Samples:
+        """Six crystals."""
+        return crystal_samples()
 
 
 NETWORK = ("learning_rate", "weight_decay", "focal_gamma", "lowest_rate")

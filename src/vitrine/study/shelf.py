@@ -134,6 +134,7 @@ EXPLANATIONS = {
     "saliency": "vitrine.explain.saliency:Saliency",
     "feature-map": "vitrine.explain.feature_map:FeatureMap",
     "stress-curves": "vitrine.explain.stress_curves:CurveNeighbours",
+    "crystal-sites": "vitrine.explain.crystal_sites:CrystalSites",
 }
 STAGES: Mapping[str, Mapping[str, str]] = {
     "source": SOURCES,
