@@ -24,11 +24,12 @@ from vitrine.learn import resume
 from vitrine.learn.batches import Batch, as_batch
 from vitrine.learn.crystal import AttentiveCrystals, CrystalPart, GatedCrystals, LineGraphs
 from vitrine.learn.networks import crystal as networks
+from vitrine.learn.networks import line_graph
 from vitrine.learn.networks.crystal import GatedNetwork
 from vitrine.learn.networks.line_graph import angles_of
 from vitrine.learn.networks.segments import share_out
 from vitrine.learn.neural import Perceptron
-from vitrine.learn.protocol import Attends
+from vitrine.learn.protocol import Attends, AttendsToSites
 from vitrine.learn.whole import MessagePassing
 from vitrine.physics.crystal_neighbours import crystal_neighbours
 from vitrine.physics.element_features import KNOWN, element_features
@@ -170,13 +171,14 @@ def test_gated_convolution_bond_by_bond() -> None:
     np.testing.assert_allclose(network.embedded(graph).detach().numpy(), x, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["gated", "attentive"])
+@pytest.mark.parametrize("name", PARTS)
 def test_fast_passes_are_plain_operations(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = as_batch(crystal_examples(n_samples=30))
     found: list[list[Tensor]] = []
     for fast in (True, False):
         if not fast:
-            monkeypatch.setattr(networks, "fits", lambda *ignored: False)
+            for module in (networks, line_graph):
+                monkeypatch.setattr(module, "fits", lambda *ignored: False)
         torch.manual_seed(0)
         network: Any = PARTS[name].network(0)
         for _ in range(2):  # the kept means have moved before the second
@@ -276,7 +278,7 @@ def test_attention_sums_to_one() -> None:
     examples = crystal_examples(n_samples=20)
     part = AttentiveCrystals(layers=2, heads=2, epochs=1, **SIZES)
     model: Any = part.build("binary", 0).fit(examples, None, lambda fraction: None)
-    assert isinstance(model, Attends)
+    assert isinstance(model, Attends) and isinstance(model, AttendsToSites)
     bonds, sites = model.attention(examples), model.site_attention(examples)
     assert examples.edges is not None and examples.nodes is not None and examples.node_starts is not None
     assert bonds.shape == (examples.edges.shape[1], 2) and sites.shape == (len(examples.nodes), 2)

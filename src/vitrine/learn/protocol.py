@@ -57,7 +57,17 @@ class Attends(Protocol):
     """A model that says how much each bond of a whole graph counted for its prediction."""
 
     def attention(self, examples: Examples) -> NDArray[np.float64]:
-        """``(n_edges, heads)`` float64: weights that sum to 1 within each sample and head."""
+        """``(n_edges, heads)`` float64: weights that sum to 1 for each head within each sample, or, of models
+        of crystals, over the bonds of each centre."""
+        ...
+
+
+@runtime_checkable
+class AttendsToSites(Protocol):
+    """A model that says how much each site of a crystal counted for its prediction."""
+
+    def site_attention(self, examples: Examples) -> NDArray[np.float64]:
+        """``(n_nodes, heads)`` float64: weights that sum to 1 within each sample and head."""
         ...
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vitrine.learn.crystal_batches import Crystals
+from vitrine.learn.networks.attended import attended
 from vitrine.learn.networks.gated import Taps, fits, gated, mixed, taps_of
 from vitrine.learn.networks.segments import mean_of_parts, share_out, sum_at_centres
 from vitrine.learn.networks.standardise import Standardise, in_full
@@ -184,18 +185,23 @@ class AttentiveConvolution(nn.Module):
         self.of_bonds = Standardise(2 * width, eps=1e-5)
         self.of_sites = Standardise(width, eps=1e-5)
 
-    def forward(self, sites: Tensor, gaussians: Tensor, crystals: Crystals) -> tuple[Tensor, Tensor]:
+    def forward(self, sites: Tensor, gaussians: Tensor | Taps, crystals: Crystals) -> tuple[Tensor, Tensor]:
         """Sites (n_nodes, width) after it, and (n_edges, heads) weights, which sum to 1 at each centre."""
-        neighbour, centre = crystals.edges
         own, theirs = in_full(self.own(sites)), in_full(self.theirs(sites))
-        z = self.of_bonds(own[centre] + theirs[neighbour] + in_full(self.bond(gaussians)))
-        towards, core = z.chunk(2, dim=1)
-        heads = self.score.shape[0]
-        raw = (_split(functional.silu(towards), heads) * self.score).sum(-1)
-        weights = share_out(raw, crystals.starts)
-        sent = _split(functional.softplus(core), heads) * weights[:, :, None]
-        total = self.of_sites(sum_at_centres(sent.flatten(1), crystals))
-        return functional.softplus(sites + total), weights
+        if isinstance(gaussians, Taps):
+            norm = self.of_bonds
+            z, standard = mixed(own, theirs, self.bond.weight, norm, gaussians)
+            total, weights = attended(z, norm.scale, norm.shift, self.score, standard, gaussians)
+        else:
+            neighbour, centre = crystals.edges
+            z = own[centre] + theirs[neighbour] + in_full(self.bond(gaussians))
+            towards, core = self.of_bonds(z).chunk(2, dim=1)
+            heads = len(self.score)
+            raw = (_split(functional.silu(towards), heads) * self.score).sum(-1)
+            weights = share_out(raw, crystals.starts)
+            sent = _split(functional.softplus(core), heads) * weights[:, :, None]
+            total = sum_at_centres(sent.flatten(1), crystals)
+        return functional.softplus(sites + self.of_sites(total)), weights
 
 
 class AttentiveNetwork(CrystalNetwork):
@@ -239,7 +245,7 @@ class AttentiveNetwork(CrystalNetwork):
         return self._site_weights(self.embedded(crystals), crystals)
 
     def _through(self, crystals: Crystals) -> tuple[Tensor, Tensor]:
-        gaussians = self.radial(self.vectors_of(crystals)[1])
+        gaussians = self.gaussians_of(crystals)
         sites: Tensor = self.sites(crystals.numbers)
         weights = sites.new_zeros((0, self.heads))
         for layer in self.layers:

@@ -25,7 +25,7 @@ from vitrine.physics.lanes import intrinsic
 
 TAPS = 8
 """Gaussians that count for a length"""
-_FAST = {"contract", "reassoc", "nsz", "arcp"}
+FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
 class Taps(NamedTuple):
@@ -52,13 +52,17 @@ def taps_of(lengths: Tensor, crystals: Crystals, spacing: float, number: int) ->
     return Taps(first, values, crystals.starts.numpy(), crystals.edges[0].contiguous().numpy())
 
 
-def fits(x: Tensor, training: bool, number: int) -> bool:
+def fits(x: Tensor, training: bool, number: int = TAPS) -> bool:
     """Whether the passes here can stand in for plain operations.
 
     They know no second derivatives and no functorch, so in evaluation they are for predictions alone; sums
     over the bonds of a batch are those of one process.
+
+    Parameters
+    ----------
+    x: lengths of bonds, with respect to which there are no slopes. number: of Gaussians.
     """
-    plain = x.device.type == "cpu" and x.dtype == torch.float32 and number >= TAPS
+    plain = x.device.type == "cpu" and x.dtype == torch.float32 and number >= TAPS and not x.requires_grad
     return plain and ((training and not together()) or torch.is_inference_mode_enabled())
 
 
@@ -140,7 +144,7 @@ class _Gated(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> Any:
         z = inputs[0].detach().contiguous().numpy()
-        affine = _affine(*inputs[1:4])
+        affine = affine_of(*inputs[1:4])
         taps = inputs[4]
         out = np.zeros((len(taps.starts) - 1, z.shape[1] // 2), np.float32)
         _gate(z, affine.factor, affine.offset, taps.starts, out)
@@ -154,10 +158,10 @@ class _Gated(torch.autograd.Function):
         of_z, sums = np.empty_like(z), np.zeros((2, z.shape[1]))
         upstream = gradients[0].contiguous().numpy()
         _ungate(upstream, z, affine.mean, affine.factor, affine.offset, starts, of_z, sums)
-        return (*_standardised_back(of_z, z, sums, affine), None, None)
+        return (*standardised_back(of_z, z, sums, affine), None, None)
 
 
-class _Affine(NamedTuple):
+class Affine(NamedTuple):
     """``z * factor + offset`` standardises, then scales and shifts; (width,) float32 each."""
 
     factor: NDArray[Any]
@@ -167,15 +171,16 @@ class _Affine(NamedTuple):
     of_batch: bool
 
 
-def _affine(scale: Tensor, shift: Tensor, standard: Standard) -> _Affine:
+def affine_of(scale: Tensor, shift: Tensor, standard: Standard) -> Affine:
+    """As one product and one sum."""
     mean = standard.mean.numpy()
     spread = np.sqrt(standard.variance.numpy() + np.float32(standard.eps))
     factor = scale.detach().numpy() / spread
-    return _Affine(factor, shift.detach().numpy() - mean * factor, mean, spread, standard.of_batch)
+    return Affine(factor, shift.detach().numpy() - mean * factor, mean, spread, standard.of_batch)
 
 
-def _standardised_back(
-    of_z: NDArray[np.float32], z: NDArray[np.float32], sums: NDArray[np.float64], affine: _Affine
+def standardised_back(
+    of_z: NDArray[np.float32], z: NDArray[np.float32], sums: NDArray[np.float64], affine: Affine
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Slopes of z, in place, of scale and of shift, from those of what was scaled and shifted.
 
@@ -221,23 +226,23 @@ _E = tuple(
 )
 """as in the library Cephes, to 1e-7"""
 _E2, _E3, _E4, _E5, _E6, _E7 = _E
-_HALF, _ONE, _NONE = np.float32(0.5), np.float32(1.0), np.float32(0.0)
+_HALF, ONE, NONE = np.float32(0.5), np.float32(1.0), np.float32(0.0)
 _LEAST = np.float32(-87.0)
 
 
-@njit(inline="always", fastmath=_FAST)
-def _exp(x):  # type: ignore[no-untyped-def]
+@njit(inline="always", fastmath=FAST)
+def exp_of_negative(x):  # type: ignore[no-untyped-def]
     """exp(x) for x <= 0."""
     x = max(x, _LEAST)
     n = np.floor(x * _PER_LOG2 + _HALF)
     r = x - n * _LOG2_HIGH - n * _LOG2_LOW
     p = _E2 + r * (_E3 + r * (_E4 + r * (_E5 + r * (_E6 + r * _E7))))
     power = _with_bits(np.int32((np.int32(n) + np.int32(127)) << 23))
-    return (_ONE + r + r * r * p) * power
+    return (ONE + r + r * r * p) * power
 
 
-@njit(inline="always", fastmath=_FAST)
-def _log1p(u):  # type: ignore[no-untyped-def]
+@njit(inline="always", fastmath=FAST)
+def log1p_of_share(u):  # type: ignore[no-untyped-def]
     """log(1 + u) for u from 0 to 1."""
     high = _L5 + u * (_L6 + u * (_L7 + u * (_L8 + u * _L9)))
     return u * (_L0 + u * (_L1 + u * (_L2 + u * (_L3 + u * (_L4 + u * high)))))
@@ -246,7 +251,7 @@ def _log1p(u):  # type: ignore[no-untyped-def]
 # ---------------------------------------------------------------- passes
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _mix(own, theirs, weight, about, first, values, starts, neighbour, z, sums):  # type: ignore[no-untyped-def]
     width = own.shape[1]
     here = np.empty(width, np.float32)
@@ -278,7 +283,7 @@ def _mix(own, theirs, weight, about, first, values, starts, neighbour, z, sums):
             sums[1, k] += twice[k]
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _unmix(of_z, first, values, starts, neighbour, of_own, of_theirs, of_weight):  # type: ignore[no-untyped-def]
     width = of_z.shape[1]
     for i in range(len(starts) - 1):
@@ -294,7 +299,7 @@ def _unmix(of_z, first, values, starts, neighbour, of_own, of_theirs, of_weight)
                     of_weight[g + t, k] += share * of_z[e, k]
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _gate(z, factor, offset, starts, out):  # type: ignore[no-untyped-def]
     half = out.shape[1]
     for i in range(len(starts) - 1):
@@ -302,12 +307,12 @@ def _gate(z, factor, offset, starts, out):  # type: ignore[no-untyped-def]
             for k in range(half):
                 a = z[e, k] * factor[k] + offset[k]
                 b = z[e, half + k] * factor[half + k] + offset[half + k]
-                u = _exp(-abs(a))
-                open_ = (_ONE if a >= 0 else u) / (_ONE + u)
-                out[i, k] += open_ * (max(b, _NONE) + _log1p(_exp(-abs(b))))
+                u = exp_of_negative(-abs(a))
+                open_ = (ONE if a >= 0 else u) / (ONE + u)
+                out[i, k] += open_ * (max(b, NONE) + log1p_of_share(exp_of_negative(-abs(b))))
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _ungate(upstream, z, mean, factor, offset, starts, of_z, sums):  # type: ignore[no-untyped-def]
     half = upstream.shape[1]
     once, twice = np.empty(2 * half, np.float32), np.empty(2 * half, np.float32)
@@ -318,12 +323,12 @@ def _ungate(upstream, z, mean, factor, offset, starts, of_z, sums):  # type: ign
             for k in range(half):
                 a = z[e, k] * factor[k] + offset[k]
                 b = z[e, half + k] * factor[half + k] + offset[half + k]
-                u, v = _exp(-abs(a)), _exp(-abs(b))
-                per_u, per_v = _ONE / (_ONE + u), _ONE / (_ONE + v)
+                u, v = exp_of_negative(-abs(a)), exp_of_negative(-abs(b))
+                per_u, per_v = ONE / (ONE + u), ONE / (ONE + v)
                 above = upstream[i, k]
-                open_ = (_ONE if a >= 0 else u) * per_u
-                of_z[e, k] = above * u * per_u * per_u * (max(b, _NONE) + _log1p(v))
-                of_z[e, half + k] = above * open_ * (_ONE if b >= 0 else v) * per_v
+                open_ = (ONE if a >= 0 else u) * per_u
+                of_z[e, k] = above * u * per_u * per_u * (max(b, NONE) + log1p_of_share(v))
+                of_z[e, half + k] = above * open_ * (ONE if b >= 0 else v) * per_v
             for k in range(2 * half):
                 once[k] += of_z[e, k]
                 twice[k] += of_z[e, k] * (z[e, k] - mean[k])
@@ -332,7 +337,7 @@ def _ungate(upstream, z, mean, factor, offset, starts, of_z, sums):  # type: ign
             sums[1, k] += twice[k]
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _straighten(of_z, z, factor, slope, constant):  # type: ignore[no-untyped-def]
     for e in range(len(z)):
         for k in range(z.shape[1]):

@@ -21,6 +21,8 @@ from torch.nn import functional
 
 from vitrine.learn.crystal_batches import Crystals
 from vitrine.learn.networks.crystal import CrystalNetwork
+from vitrine.learn.networks.edge_gated import edge_gated, residual
+from vitrine.learn.networks.gated import fits
 from vitrine.learn.networks.standardise import in_full
 
 SAME_SHELL = 1.0e-3
@@ -44,18 +46,29 @@ class EdgeGated(nn.Module):
         self.edge_norm = None if last else nn.LayerNorm(width)
 
     def forward(
-        self, nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor, arriving: Tensor
+        self,
+        nodes: Tensor,
+        edges: Tensor,
+        source: Tensor,
+        target: Tensor,
+        arriving: Tensor,
+        fast: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """(n_nodes, width) and (n_edges, width), both anew.
 
-        source, target: (n_edges,), ends of edges. arriving: (n_nodes,), edges that end there, or 1 for none.
+        source, target: (n_edges,), ends of edges, sorted by target. arriving: (n_nodes,), edges that end
+        there, or 1 for none. fast: by the passes of :mod:`vitrine.learn.networks.edge_gated`.
         """
-        towards, sent = in_full(self.of_source(nodes)).chunk(2, dim=1)
+        towards, at_edges = in_full(self.of_source(nodes)), in_full(self.of_edge(edges))
         met, own = in_full(self.of_target(nodes)).chunk(2, dim=1)
-        raw = towards[source] + met[target] + in_full(self.of_edge(edges))
-        gate = torch.sigmoid(raw)
-        total = torch.zeros_like(nodes).index_add(0, target, gate * sent[source]) / arriving[:, None]
-        nodes = nodes + functional.silu(in_full(self.node_norm(own + total)))
+        if fast:
+            raw, mean = edge_gated(towards, met, at_edges, source, target, arriving)
+            nodes = residual(nodes, own + mean, self.node_norm)
+            return nodes, edges if self.edge_norm is None else residual(edges, raw, self.edge_norm)
+        beside, sent = towards.chunk(2, dim=1)
+        raw = beside[source] + met[target] + at_edges
+        total = torch.zeros_like(nodes).index_add(0, target, torch.sigmoid(raw) * sent[source])
+        nodes = nodes + functional.silu(in_full(self.node_norm(own + total / arriving[:, None])))
         if self.edge_norm is None:
             return nodes, edges
         return nodes, edges + functional.silu(in_full(self.edge_norm(raw)))
@@ -87,7 +100,7 @@ class LineGraphNetwork(CrystalNetwork):
         self.register_buffer("cosines", torch.linspace(-1.0, 1.0, angular))
         self.cosines: Tensor
         self.bond = _embedding(sizes["radial"], width)
-        self.angle = _embedding(angular, width)
+        self.angle = nn.Sequential(nn.Linear(angular, width), nn.LayerNorm(width), nn.SiLU())
         self.on_angles = _rounds(width, layers)
         self.on_bonds = _rounds(width, layers + plain_layers)
 
@@ -102,12 +115,13 @@ class LineGraphNetwork(CrystalNetwork):
         angles = in_full(self.angle(torch.exp(-(((cosine[:, None] - self.cosines) / spacing) ** 2))))
         bonds = in_full(self.bond(self.radial(lengths)))
         sites: Tensor = self.sites(crystals.numbers)
-        at_bonds = torch.bincount(second, minlength=len(lengths)).clamp(min=1).to(lengths.dtype)
+        fast = fits(lengths, self.training)
+        at_bonds = torch.bincount(first, minlength=len(lengths)).clamp(min=1).to(lengths.dtype)
         at_sites = crystals.starts.diff().clamp(min=1).to(lengths.dtype)
         for number, layer in enumerate(self.on_bonds):
             if number < len(self.on_angles):
-                bonds, angles = self.on_angles[number](bonds, angles, first, second, at_bonds)
-            sites, bonds = layer(sites, bonds, neighbour, centre, at_sites)
+                bonds, angles = self.on_angles[number](bonds, angles, second, first, at_bonds, fast)
+            sites, bonds = layer(sites, bonds, neighbour, centre, at_sites, fast)
         return sites
 
 
