@@ -497,6 +497,12 @@ class TestHoldOutSamples(SplitContract):
     tests_all = False
 
 
+class TestLeaveOut(SplitContract):
+    part = LeaveOut()
+    grouped = True
+    tests_all = False
+
+
 class TestGroupedFolds(SplitContract):
     part = GroupedFolds(folds=3)
     grouped = True
