@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from ase import Atoms
-from ase.build import make_supercell
+from ase.build import bulk, make_supercell
 from torch import Tensor
 from torch.func import functional_call, grad, jvp, vmap
 
@@ -118,11 +118,10 @@ def test_symmetries(name: str, how: str) -> None:
 
 
 def test_angles_tell_crystals_apart_that_distances_do_not() -> None:
-    """A square and a tetrahedron of equal bonds: only the line graph sees a difference."""
-    directions = {
-        "flat": np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]]),
-        "solid": np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / 3**0.5,
-    }
+    """Two short and two long bonds in a square, equal ones opposite or beside each other."""
+    square = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
+    lengths = np.array([2.5, 2.5, 3.0, 3.0])[:, None]
+    directions = {"trans": lengths * square, "cis": lengths * square[[0, 2, 1, 3]]}
     made = graphs_of(crystals()[3:4])
     graphs = [
         replace(
@@ -131,7 +130,7 @@ def test_angles_tell_crystals_apart_that_distances_do_not() -> None:
             node_starts=np.array([0, 1]),
             edges=np.zeros((2, 4), np.int64),
             edge_starts=np.array([0, 4]),
-            edge_vectors=2.5 * own,
+            edge_vectors=own,
         )
         for own in directions.values()
     ]
@@ -140,6 +139,14 @@ def test_angles_tell_crystals_apart_that_distances_do_not() -> None:
         batches = [as_batch(graph) for graph in graphs]
         one, other = (float(network(batch.features, batch.graph).detach()) for batch in batches)
         assert (abs(one - other) > 1e-6) == (name == "line graph"), name
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_volumes_of_an_element_differ(name: str) -> None:
+    """All of its sites and bonds are equal, so that means over them say nothing."""
+    network = network_of(PARTS[name])
+    found = outputs(network, [bulk("Cu", "fcc", a=a) for a in (3.4, 3.6, 3.8)])
+    assert found.diff().abs().min() > 1e-4
 
 
 # ---------------------------------------------------------------- equations

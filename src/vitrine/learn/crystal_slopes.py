@@ -116,6 +116,7 @@ def stages_of(network: nn.Module) -> dict[str, list[nn.Module]]:
     if isinstance(network, LineGraphNetwork):
         angles = network.on_angles
         rounds = [[layer, *angles[n : n + 1]] for n, layer in enumerate(network.on_bonds)]
+        rounds[-1].append(network.around)
     else:
         rounds = [[layer] for layer in network.layers]  # type: ignore[union-attr]
     if isinstance(network, AttentiveNetwork):

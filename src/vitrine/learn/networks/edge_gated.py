@@ -17,22 +17,25 @@ from torch.autograd.function import once_differentiable
 
 from vitrine.learn.networks.gated import FAST, ONE, exp_of_negative
 
+CLOSED = 1e-6
+"""added to the sum of a node's gates, for nodes without any"""
+
 
 def edge_gated(
-    towards: Tensor, met: Tensor, at_edges: Tensor, source: Tensor, target: Tensor, arriving: Tensor
+    towards: Tensor, met: Tensor, at_edges: Tensor, source: Tensor, target: Tensor
 ) -> tuple[Tensor, Tensor]:
     """What is under the gates, (n_edges, width), and means of what goes through them, (n_nodes, width).
 
-    With towards = [a, b] it is ``m_uv = a_u + met_v + at_edges_uv``, and the mean is the sum over the edges
-    to v of ``sigmoid(m_uv) b_u``, divided by arriving_v.
+    With towards = [a, b] it is ``m_uv = a_u + met_v + at_edges_uv``, and the mean over the edges to v is that
+    of b_u with the weights ``sigmoid(m_uv)``.
 
     Parameters
     ----------
     towards: (n_nodes, 2 width). met: (n_nodes, width). at_edges: (n_edges, width).
-    source, target: (n_edges,) u and v, sorted by v. arriving: (n_nodes,).
+    source, target: (n_edges,) u and v, sorted by v.
     """
     found: Any = _EdgeGated.apply
-    raw, mean = found(towards, met, at_edges, source, target, arriving)
+    raw, mean = found(towards, met, at_edges, source, target)
     return raw, mean
 
 
@@ -50,26 +53,25 @@ def _arrays(*tensors: Tensor) -> list[NDArray[Any]]:
 class _EdgeGated(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Tensor) -> Any:
-        towards, met, at_edges, source, target, arriving = _arrays(*inputs)
-        raw, mean = np.empty_like(at_edges), np.zeros_like(met)
-        _gate(towards, met, at_edges, source, target, arriving, raw, mean)
-        ctx.kept = (towards, raw, source, target, arriving)
+        towards, met, at_edges, source, target = _arrays(*inputs)
+        raw, mean, gates = np.empty_like(at_edges), np.zeros_like(met), np.zeros_like(met)
+        _gate(towards, met, at_edges, source, target, raw, mean, gates)
+        gates += np.float32(CLOSED)
+        mean /= gates
+        ctx.kept = (towards, raw, mean, gates, source, target)
         ctx.set_materialize_grads(False)
         return torch.from_numpy(raw), torch.from_numpy(mean)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        towards, raw, source, target, arriving = ctx.kept
-        of_raw, of_mean = gradients
-        slopes = np.empty_like(raw) if of_raw is not None else np.zeros_like(raw)
-        if of_raw is not None:
-            slopes[:] = of_raw.numpy()
-        of_towards = np.zeros_like(towards)
-        of_met = np.zeros((len(towards), raw.shape[1]), np.float32)
-        means = np.zeros_like(of_met) if of_mean is None else of_mean.contiguous().numpy()
-        _ungate(means, towards, raw, source, target, arriving, slopes, of_towards, of_met)
-        return (*map(torch.from_numpy, (of_towards, of_met, slopes)), None, None, None)
+        towards, raw, mean, gates, source, target = ctx.kept
+        of_raw, of_mean = (None if part is None else part.contiguous().numpy() for part in gradients)
+        slopes = np.zeros_like(raw) if of_raw is None else of_raw.copy()
+        through = np.zeros_like(mean) if of_mean is None else of_mean / gates
+        of_towards, of_met = np.zeros_like(towards), np.zeros_like(mean)
+        _ungate(through, towards, raw, mean, source, target, slopes, of_towards, of_met)
+        return (*map(torch.from_numpy, (of_towards, of_met, slopes)), None, None)
 
 
 class _Residual(torch.autograd.Function):
@@ -92,41 +94,47 @@ class _Residual(torch.autograd.Function):
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def _gate(towards, met, at_edges, source, target, arriving, raw, mean):  # type: ignore[no-untyped-def]
+def _gate(towards, met, at_edges, source, target, raw, mean, gates):  # type: ignore[no-untyped-def]
     width = met.shape[1]
+    gate = np.empty(width, np.float32)
     for e in range(len(source)):
         u, v = source[e], target[e]
-        per = ONE / arriving[v]
         for k in range(width):
             raw[e, k] = at_edges[e, k] + towards[u, k] + met[v, k]
         for k in range(width):
             m = raw[e, k]
             less = exp_of_negative(-abs(m))
-            gate = (ONE if m >= 0 else less) / (ONE + less)
-            mean[v, k] += gate * towards[u, width + k] * per
+            gate[k] = (ONE if m >= 0 else less) / (ONE + less)
+        for k in range(width):
+            gates[v, k] += gate[k]
+        for k in range(width):
+            mean[v, k] += gate[k] * towards[u, width + k]
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def _ungate(  # type: ignore[no-untyped-def]
-    of_mean, towards, raw, source, target, arriving, slopes, of_towards, of_met
+    through, towards, raw, mean, source, target, slopes, of_towards, of_met
 ):
     width = of_met.shape[1]
-    gate = np.empty(width, np.float32)
+    gate, sent = np.empty(width, np.float32), np.empty(width, np.float32)
     for e in range(len(source)):
         u, v = source[e], target[e]
-        per = ONE / arriving[v]
         for k in range(width):
             m = raw[e, k]
             less = exp_of_negative(-abs(m))
             gate[k] = (ONE if m >= 0 else less) / (ONE + less)
         for k in range(width):
-            through = of_mean[v, k] * per * gate[k]
-            slopes[e, k] += through * (ONE - gate[k]) * towards[u, width + k]
-            of_towards[u, width + k] += through
+            sent[k] = towards[u, width + k] - mean[v, k]
+        for k in range(width):
+            slopes[e, k] += through[v, k] * gate[k] * (ONE - gate[k]) * sent[k]
         for k in range(width):
             of_towards[u, k] += slopes[e, k]
         for k in range(width):
             of_met[v, k] += slopes[e, k]
+        for k in range(width):
+            sent[k] = through[v, k] * gate[k]
+        for k in range(width):
+            of_towards[u, width + k] += sent[k]
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")

@@ -4,13 +4,14 @@ Choudhary & DeCost 2021 (doi:10.1038/s41524-021-00650-1), whose edge-gated convo
 Laurent (arXiv:1711.07553): with what stands at nodes x and at edges e, from u to v,
 
     m_uv = A x_u + B x_v + C e_uv,    g_uv = sigmoid(m_uv),    e_uv <- e_uv + silu(L(m_uv)),
-    x_v <- x_v + silu(L(D x_v + mean over u of g_uv E x_u))
+    x_v <- x_v + silu(L(D x_v + sum over u of g_uv E x_u / sum over u of g_uv))
 
 once on the graph whose nodes are bonds and whose edges are angles, once on that of sites and bonds. Four
 things differ from the original: bonds meet at their centre (a bond is directed, from a site to one of its
 own nearest neighbours); L is layer norm, which knows no batch; angles are made here, from a batch's bonds;
-and the mean is divided by the number of u, not by the sum of the gates, with which equal bonds of a site
-would learn nothing of the angles between them.
+and a site is read out with the mean of its bonds. Without that, a crystal of equal sites would be the same
+to the network whatever its distances: gates are divided by their sum, so that the mean of equal x_u is x_u.
+For the same reason angles say how bonds of a site lie that differ, and nothing of bonds equal in all else.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from torch.nn import functional
 
 from vitrine.learn.crystal_batches import Crystals
 from vitrine.learn.networks.crystal import CrystalNetwork
-from vitrine.learn.networks.edge_gated import edge_gated, residual
+from vitrine.learn.networks.edge_gated import CLOSED, edge_gated, residual
 from vitrine.learn.networks.gated import fits
+from vitrine.learn.networks.segments import mean_of_parts
 from vitrine.learn.networks.standardise import in_full
 
 SAME_SHELL = 1.0e-3
@@ -51,24 +53,25 @@ class EdgeGated(nn.Module):
         edges: Tensor,
         source: Tensor,
         target: Tensor,
-        arriving: Tensor,
         fast: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """(n_nodes, width) and (n_edges, width), both anew.
 
-        source, target: (n_edges,), ends of edges, sorted by target. arriving: (n_nodes,), edges that end
-        there, or 1 for none. fast: by the passes of :mod:`vitrine.learn.networks.edge_gated`.
+        source, target: (n_edges,), ends of edges, sorted by target. fast: by the passes of
+        :mod:`vitrine.learn.networks.edge_gated`.
         """
         towards, at_edges = in_full(self.of_source(nodes)), in_full(self.of_edge(edges))
         met, own = in_full(self.of_target(nodes)).chunk(2, dim=1)
         if fast:
-            raw, mean = edge_gated(towards, met, at_edges, source, target, arriving)
+            raw, mean = edge_gated(towards, met, at_edges, source, target)
             nodes = residual(nodes, own + mean, self.node_norm)
             return nodes, edges if self.edge_norm is None else residual(edges, raw, self.edge_norm)
         beside, sent = towards.chunk(2, dim=1)
         raw = beside[source] + met[target] + at_edges
-        total = torch.zeros_like(nodes).index_add(0, target, torch.sigmoid(raw) * sent[source])
-        nodes = nodes + functional.silu(in_full(self.node_norm(own + total / arriving[:, None])))
+        gate, zero = torch.sigmoid(raw), torch.zeros_like(nodes)
+        total = zero.index_add(0, target, gate * sent[source])
+        mean = total / (zero.index_add(0, target, gate) + CLOSED)
+        nodes = nodes + functional.silu(in_full(self.node_norm(own + mean)))
         if self.edge_norm is None:
             return nodes, edges
         return nodes, edges + functional.silu(in_full(self.edge_norm(raw)))
@@ -101,6 +104,7 @@ class LineGraphNetwork(CrystalNetwork):
         self.cosines: Tensor
         self.bond = _embedding(sizes["radial"], width)
         self.angle = nn.Sequential(nn.Linear(angular, width), nn.LayerNorm(width), nn.SiLU())
+        self.around = nn.Linear(width, width)
         self.on_angles = _rounds(width, layers)
         self.on_bonds = _rounds(width, layers + plain_layers)
 
@@ -116,13 +120,12 @@ class LineGraphNetwork(CrystalNetwork):
         bonds = in_full(self.bond(self.radial(lengths)))
         sites: Tensor = self.sites(crystals.numbers)
         fast = fits(lengths, self.training)
-        at_bonds = torch.bincount(first, minlength=len(lengths)).clamp(min=1).to(lengths.dtype)
-        at_sites = crystals.starts.diff().clamp(min=1).to(lengths.dtype)
         for number, layer in enumerate(self.on_bonds):
             if number < len(self.on_angles):
-                bonds, angles = self.on_angles[number](bonds, angles, second, first, at_bonds, fast)
-            sites, bonds = layer(sites, bonds, neighbour, centre, at_sites, fast)
-        return sites
+                bonds, angles = self.on_angles[number](bonds, angles, second, first, fast)
+            sites, bonds = layer(sites, bonds, neighbour, centre, fast)
+        around = mean_of_parts(bonds, centre, crystals.starts.diff().clamp(min=1))
+        return sites + in_full(self.around(around))
 
 
 def angles_of(lengths: Tensor, crystals: Crystals, nearest: int) -> tuple[Tensor, Tensor]:
