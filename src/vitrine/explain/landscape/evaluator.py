@@ -177,7 +177,9 @@ class Evaluator:
         """Mean loss over all targets where the copy now is: at these steps, if layers share what they can."""
         total = 0.0
         within = nullcontext() if first is None else first.at(list(steps), self._own)
-        with self.quiet(), torch.no_grad(), within:
+        # networks may have quicker ways for predictions alone, in single precision
+        plain = torch.inference_mode() if self.dtype == torch.float32 else torch.no_grad()
+        with self.quiet(), plain, within:
             for batch, (reduction, count, share) in self.batches(name):
                 if share > 0:
                     total += share * float(self.task(batch, reduction, count))
