@@ -154,7 +154,7 @@ def explain_landscape(
 ) -> Result:
     """The loss around the weights of a trained network, written as a report.
 
-    For a network of your own use :class:`vitrine.explain.landscape.Probe`.
+    For a network of your own use :class:`vitrine.explain.landscape.probe.Probe`.
 
     Parameters
     ----------

@@ -94,11 +94,14 @@ def probe_into(
     ------
     DataError: the model has no loss to be asked for, or one that is not finite.
     """
+    import torch
+
     if not isinstance(fitted, HasLoss):
         raise DataError("this model has no loss landscape: it is no network, or learns another quantity")
     first = next(iter(parts.values()))
     value = first.target_kind == "value"
     probe = _probe(fitted, parts, "absolute" if value else "cross-entropy")
+    exact = {"dtype": getattr(torch, settings.precision)}
     work = settings.seeds + len(settings.planes) + bool(settings.eigenvalues) * len(parts)
 
     def told(number: int) -> Callable[[float], None]:
@@ -107,13 +110,14 @@ def probe_into(
     for number in range(settings.seeds):
         if not (folder / CURVE.format(number)).is_file():
             direction = probe.direction(settings.directions, settings.seed + number)
-            curve = probe.curve(direction, settings.reach, settings.points, progress=told(number))
+            how = (settings.reach, settings.points)
+            curve = probe.curve(direction, *how, progress=told(number), **exact)
             curve.save(folder / CURVE.format(number))
     for number, kind in enumerate(settings.planes, start=settings.seeds):
         place, path = folder / f"unfinished-{kind}.npz", folder / SURFACE.format(kind)
         if not path.is_file():
             plane, at = probe.plane(kind, settings.seed), (settings.reach, settings.plane_points)
-            probe.surface(plane, *at, checkpoint=place, progress=told(number)).save(path)
+            probe.surface(plane, *at, checkpoint=place, progress=told(number), **exact).save(path)
         place.unlink(missing_ok=True)
     facts: dict[str, Any] = {"rise": _rise(settings, first)}
     if settings.eigenvalues:

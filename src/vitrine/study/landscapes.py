@@ -124,7 +124,7 @@ _CURVE_NUMBERS = {
     "roughness_share": "relative_roughness",
     "discontinuities": "jumps",
 }
-"""our name of a metric -> that of :meth:`vitrine.explain.landscape.Curve.numbers`"""
+"""our name of a metric -> that of :meth:`vitrine.explain.landscape.results.Scanned.numbers`"""
 _PLANE_NUMBERS = {
     "basin_area": "basin",
     "robust_radius": "robust_radius_rise",

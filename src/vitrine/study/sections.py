@@ -251,6 +251,10 @@ class Landscape(Strict):
     )
     lanczos: int = Field(30, ge=2, description="steps towards the eigenvalues, at most")
     probes: int = Field(4, ge=2, le=1000, description="random vectors for the trace of the Hessian")
+    precision: Literal["float64", "float32"] = Field(
+        "float64",
+        description="of curves and planes; in single precision crystal networks are several times as fast",
+    )
     seed: int = Field(0, ge=0, description="of directions, probes and which samples are taken")
 
     @model_validator(mode="after")

@@ -23,7 +23,7 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Rule:
-    """What a user said of batches and loss; see :class:`vitrine.explain.landscape.Probe`.
+    """What a user said of batches and loss; see :class:`vitrine.explain.landscape.probe.Probe`.
 
     Attributes
     ----------
