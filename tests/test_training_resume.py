@@ -242,3 +242,19 @@ def test_where_a_fit_runs_is_not_part_of_what_it_is() -> None:
     part = PARTS["gat"]
     assert part.model_copy(update={"devices": 4}).recipe() == part.recipe()
     assert part.model_copy(update={"heads": 4}).recipe() != part.recipe()
+
+
+def test_a_fit_that_is_asked_to_end_is_no_failed_fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Lightning makes an exception of SIGTERM: as a failure of one fit the run would go on with the others."""
+    import lightning
+    from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+    def ended(*_: Any, **__: Any) -> None:
+        raise SIGTERMException
+
+    monkeypatch.setattr(lightning.Trainer, "fit", ended)
+    examples = graph_examples()
+    sets = {name: np.arange(4) for name in ("train", "validation", "test")}
+    task = fit_task("fit", GraphAttention(epochs=2), examples_task(examples), seed=0, **sets)
+    with pytest.raises(KeyboardInterrupt), Campaign(tmp_path / "store") as campaign:
+        campaign.compute([task])

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from vitrine.learn.batches import Batch, Batches, loader
@@ -320,7 +321,10 @@ def train_as(
     with one_thread(), _quiet():
         trainer = _trainer(part.epochs - len(fit.losses), keep, rank, part.precision)
         if state is None or not state.over:
-            trainer.fit(fit, loader(batches), hold)
+            try:
+                trainer.fit(fit, loader(batches), hold)
+            except SIGTERMException as error:  # asked to end: this is no failure of the fit
+                raise KeyboardInterrupt from error
     if not keep.weights:
         raise FloatingPointError("the loss of the first epoch is not finite; lower the learning rate")
     network.to("cpu")
