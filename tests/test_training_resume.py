@@ -245,7 +245,7 @@ def test_where_a_fit_runs_is_not_part_of_what_it_is() -> None:
 
 
 def test_a_fit_that_is_asked_to_end_is_no_failed_fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Lightning makes an exception of SIGTERM: as a failure of one fit the run would go on with the others."""
+    """Lightning makes an exception of SIGTERM; as a failed fit the run would go on with the others."""
     import lightning
     from lightning.pytorch.utilities.exceptions import SIGTERMException
 
