@@ -430,6 +430,7 @@ POINTS = [
 """File that is written, how often, and when: in the order of their happening."""
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(unbroken: tuple[Path, int, float], tmp_path: Path) -> None:
     """SIGKILL at one point after the other: each run goes on where the last one died, to the same bits."""
     whole, all_pieces, _ = unbroken

@@ -158,6 +158,7 @@ def test_the_blur_is_varied_and_zero_is_the_study_itself(rows: list[dict[str, An
     assert swept[0.0] == _plain(rows, "by_trajectory", "resnet")["value"]
 
 
+@pytest.mark.slow
 def test_the_same_command_reuses_everything(strain_run: Path, strain_store: Path, tmp_path: Path) -> None:
     study = vitrine.load_study(str(strain_run / "study.yaml"), "smoke")
     again = vitrine.run(study, tmp_path / "again", workers=0, store=strain_store)

@@ -48,7 +48,11 @@ def _kill_when(command: list[str], store: Path, entries: int) -> int:
 
 @pytest.mark.parametrize(
     ("study", "workers", "entries"),
-    [("shear-transformation", 0, 3), ("shear-transformation", 2, 14), ("branched-composition", 0, 20)],
+    [
+        pytest.param("shear-transformation", 0, 3, marks=pytest.mark.slow),
+        ("shear-transformation", 2, 14),
+        ("branched-composition", 0, 20),
+    ],
 )
 def test_killed_run_resumes_and_gives_the_same_metrics(
     study: str, workers: int, entries: int, tmp_path: Path, request: pytest.FixtureRequest
