@@ -252,3 +252,26 @@ def test_claim_of_geometry() -> None:
     assert spearman(-0.4, 0.4).holds is None
     assert spearman(0.2, 0.8).holds is False
     assert geometry_tells_failure(_evidence("e_form", [])).holds is None
+
+
+def test_crystals_are_predicted_from_their_files(run: Path, tmp_path: Path) -> None:
+    from ase.build import bulk
+    from typer.testing import CliRunner
+
+    from vitrine.cli.main import app
+
+    files = [tmp_path / "cu.cif", tmp_path / "POSCAR"]
+    for path, atoms in zip(files, (bulk("Cu"), bulk("NiAl", "cesiumchloride", a=2.88)), strict=True):
+        atoms.write(path, format="cif" if path.suffix else "vasp")
+    out, store = tmp_path / "told.csv", str(tmp_path / "store")
+    names = [str(path) for path in files]
+    done = CliRunner().invoke(
+        app, ["predict", str(run / "models" / "cgcnn"), *names, "-o", str(out), "--store", store]
+    )
+    assert done.exit_code == 0, done.output
+    told = pd.read_csv(out)
+    assert told["formula"].tolist() == ["Cu", "NiAl"] and told["file"].tolist() == names
+    assert np.isfinite(told["e_form_predicted"]).all() and "cell" not in told
+    (tmp_path / "bad.cif").write_text("no crystal")
+    bad = CliRunner().invoke(app, ["predict", str(run / "models" / "cgcnn"), str(tmp_path / "bad.cif")])
+    assert isinstance(bad.exception, DataError) and "bad.cif" in str(bad.exception)

@@ -219,7 +219,8 @@ def predict_files(
             _predict_maps(loaded, path, options, place)
         return
     of_tables = takes == "formulas"
-    crystals = [path for path in files if of_tables and _is_crystal(path)]
+    of_crystals = of_tables and _sees_structures(loaded.representation)
+    crystals = [path for path in files if of_crystals and _is_crystal(path)]
     if crystals:
         _predict_crystals(loaded, crystals, files, options, out, store)
         return
@@ -227,7 +228,8 @@ def predict_files(
         if path.name.lower().endswith(TABLES) != of_tables:
             wanted = "a configuration of atoms"
             if of_tables:
-                wanted = "a table of formulas (.csv), or crystals (.cif, POSCAR, .extxyz)"
+                wanted = "a table of formulas (.csv)"
+                wanted += ", or crystals (.cif, POSCAR, .extxyz)" if of_crystals else ""
             raise DataError(f"{path}: the model {loaded.name} of {loaded.study} needs {wanted}")
     places = targets(files, out, "-predicted.csv" if of_tables else "-predicted.extxyz")
     predict_one = _predict_table if of_tables else _predict_atoms
@@ -291,6 +293,12 @@ def _predict_table(loaded: Any, path: Path, campaign: Any, options: PredictOptio
         with _written(place) as temporary:
             write_refused(temporary, refused)
         typer.echo(f"wrote {place}: {len(refused):,} rows that were left out")
+
+
+def _sees_structures(representation: Any) -> bool:
+    """Whether a representation of formulas, or a part of it, looks at the crystal too."""
+    parts = (representation, *getattr(representation, "of", ()))
+    return any(getattr(part, "structures", False) for part in parts)
 
 
 def _is_crystal(path: Path) -> bool:

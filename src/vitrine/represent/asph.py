@@ -46,6 +46,7 @@ class AtomSpecificHomology(Part):
     summary: ClassVar[str] = "persistent homology around the sites of a crystal, by pairs of elements (ASPH)"
     version: ClassVar[int] = 1
     takes: ClassVar[str] = "formulas"
+    structures: ClassVar[bool] = True
     makes: ClassVar[str] = "vectors"
 
     kind: Literal["asph"] = "asph"

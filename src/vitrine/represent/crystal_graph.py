@@ -31,6 +31,7 @@ class CrystalGraph(Part):
     summary: ClassVar[str] = "a crystal as one graph: nearest periodic images of each atom, whole shells"
     version: ClassVar[int] = 1
     takes: ClassVar[str] = "formulas"
+    structures: ClassVar[bool] = True
     makes: ClassVar[str] = "crystals"
 
     kind: Literal["crystal-graph"] = "crystal-graph"

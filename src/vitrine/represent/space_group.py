@@ -46,6 +46,7 @@ class SpaceGroup(Part):
     summary: ClassVar[str] = "space group, crystal system, point-group order and primitive cell of a crystal"
     version: ClassVar[int] = 1
     takes: ClassVar[str] = "formulas"
+    structures: ClassVar[bool] = True
     makes: ClassVar[str] = "vectors"
 
     kind: Literal["space-group"] = "space-group"

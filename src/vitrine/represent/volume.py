@@ -21,6 +21,7 @@ class VolumePerAtom(Part):
     summary: ClassVar[str] = "volume per atom of crystals in a table: a control for richer descriptions"
     version: ClassVar[int] = 1
     takes: ClassVar[str] = "formulas"
+    structures: ClassVar[bool] = True
     makes: ClassVar[str] = "vectors"
 
     kind: Literal["volume-per-atom"] = "volume-per-atom"
