@@ -270,7 +270,7 @@ def test_crystals_are_predicted_from_their_files(run: Path, tmp_path: Path) -> N
     )
     assert done.exit_code == 0, done.output
     told = pd.read_csv(out)
-    assert told["formula"].tolist() == ["Cu", "NiAl"] and told["file"].tolist() == names
+    assert told["formula"].tolist() == ["Cu", "AlNi"] and told["file"].tolist() == names
     assert np.isfinite(told["e_form_predicted"]).all() and "cell" not in told
     (tmp_path / "bad.cif").write_text("no crystal")
     bad = CliRunner().invoke(app, ["predict", str(run / "models" / "cgcnn"), str(tmp_path / "bad.cif")])
