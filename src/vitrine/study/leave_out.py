@@ -10,6 +10,8 @@ from vitrine.errors import StudyError, did_you_mean
 KIND, KEY = "leave-out", "leave_out"
 CRYSTALS = "mp/structures"
 """the published set of the study chemistry-shift"""
+MOST_ATOMS = 20
+"""of its crystals, as of half of them, where they take the place of the alloys, which are small"""
 
 
 def follow_left_out(data: dict[str, Any]) -> None:
@@ -78,7 +80,7 @@ def _stand_back(data: dict[str, Any]) -> None:
                 return
     if foreign:
         kept = {name: value for name, value in source.items() if name not in ("keep", "random_cells")}
-        data["source"] = {"target": FORMATION_ENERGY, **kept, "table": CRYSTALS}
+        data["source"] = {"target": FORMATION_ENERGY, "most_atoms": MOST_ATOMS, **kept, "table": CRYSTALS}
 
 
 def _leaves_out(track: Any) -> bool:
