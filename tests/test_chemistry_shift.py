@@ -180,6 +180,14 @@ def test_a_model_folder_on_its_own_needs_data(run: Path, tmp_path: Path) -> None
         ({"landscape.points": 10}, "an odd number"),
         ({"landscape.radius": 0.01}, "radius: 0.01 is less than a step"),
         ({"landscape": None}, "each_element: needs the section landscape"),
+        (
+            {
+                "label": {"kind": "binary-column", "column": "e_form"},
+                "evaluation.metrics": ["roc_auc"],
+                "evaluation.headline": None,
+            },
+            "each_element: ranks mean absolute errors",
+        ),
         ({"each_element.baselines": ["xgb"]}, "each_element.baselines: no model 'xgb'"),
         ({"landscape.tracks": ["random", "withot"]}, "landscape.tracks: no track 'withot'"),
     ],

@@ -45,9 +45,12 @@ def load_study(
     ------
     vitrine.errors.StudyError: anything wrong in it.
     """
-    # JSON is YAML with nothing to guess
-    overrides = [f"{key}={json.dumps(value, default=str)}" for key, value in (settings or {}).items()]
-    return _load_study(str(name_or_file), scale, overrides, tracks, models)
+    return _load_study(str(name_or_file), scale, _overrides(settings or {}), tracks, models)
+
+
+def _overrides(settings: Mapping[str, Any]) -> list[str]:
+    """As ``--set`` takes them; JSON is YAML with nothing to guess."""
+    return [f"{key}={json.dumps(value, default=str)}" for key, value in settings.items()]
 
 
 def run(
@@ -178,10 +181,8 @@ def explain_landscape(
     from vitrine.study.outputs import start_folder
 
     loaded = model if isinstance(model, Model) else load_model(model)
-    texts = settings
-    if isinstance(settings, Mapping):
-        texts = [f"{key}={json.dumps(value, default=str)}" for key, value in settings.items()]
-    chosen = explaining.landscape_settings(list(texts))
+    texts = _overrides(settings) if isinstance(settings, Mapping) else list(settings)
+    chosen = explaining.landscape_settings(texts)
     folder = Path(out) if out is not None else Path(f"{loaded.folder.name}-landscape")
     root = Path(store) if store is not None else default_root()
     log = Log(console)

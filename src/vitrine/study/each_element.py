@@ -26,7 +26,7 @@ from vitrine.study.chemistry import elements_in
 from vitrine.study.composition_reference import Compositions
 from vitrine.study.cross_validation import OutOfFold, cross_validate
 from vitrine.study.data import Data, unit_of
-from vitrine.study.landscapes import APART, LIKE, TRAIN, Looked, run_landscapes
+from vitrine.study.landscapes import APART, LIKE, TRAIN, WORDS, Looked, run_landscapes
 from vitrine.study.log import Log
 from vitrine.study.result import Figure, PlainTable, Row, ScatterFigure
 from vitrine.study.scoring import score_rows
@@ -63,6 +63,21 @@ class Each:
     found: dict[str, OutOfFold]
     looked: dict[tuple[str, str], Looked]
     skipped: dict[str, str] = field(default_factory=dict)
+    _ranked: dict[str, Ranked] = field(default_factory=dict)
+
+    def ranked(self, model: str) -> Ranked:
+        """Numbers of one network and their correlations, worked out once."""
+        if model not in self._ranked:
+            numbers = numbers_of(self, model)
+            self._ranked[model] = Ranked(
+                numbers,
+                {
+                    (key, outcome): correlation(self.study, known, values)
+                    for key, known in numbers.predictors.items()
+                    for outcome, values in numbers.outcomes.items()
+                },
+            )
+        return self._ranked[model]
 
     @property
     def tracks(self) -> dict[str, str]:
@@ -167,6 +182,14 @@ class Numbers:
     predictors: dict[tuple[str, str], NDArray[np.float64]]
 
 
+@dataclass(frozen=True)
+class Ranked:
+    """Numbers of one network, and (predictor and its data, outcome) -> their rank correlation."""
+
+    numbers: Numbers
+    correlations: dict[tuple[tuple[str, str], str], Estimate]
+
+
 def numbers_of(each: Each, model: str) -> Numbers:
     """Outcomes and predictors of one network, element by element."""
     outcomes: dict[str, list[float]] = {}
@@ -257,11 +280,8 @@ def each_element_rows(each: Each) -> list[Row]:
             rows += score_rows(study, TRACK, truth, part.scores, unit, place, prevalences=False)
     assert study.landscape is not None
     for model in study.landscape.models:
-        numbers = numbers_of(each, model)
-        for outcome, values in numbers.outcomes.items():
-            for (predictor, data), known in numbers.predictors.items():
-                found_here = correlation(study, known, values)
-                rows.append(_row(model, found_here, {"predictor": predictor, "data": data, "of": outcome}))
+        for ((predictor, data), outcome), found_here in each.ranked(model).correlations.items():
+            rows.append(_row(model, found_here, {"predictor": predictor, "data": data, "of": outcome}))
     return rows
 
 
@@ -277,23 +297,18 @@ def each_element_tables(each: Each) -> list[PlainTable]:
     study, tables = each.study, []
     assert study.landscape is not None
     for model in study.landscape.models:
-        numbers = numbers_of(each, model)
-        lines = []
-        for (predictor, data), known in numbers.predictors.items():
-            words = [_words(predictor), {TRAIN: "trained on", LIKE: "alike", APART: "left out"}[data]]
-            needs = data == APART and predictor not in CHEAP
-            found = [_text(correlation(study, known, numbers.outcomes[name])) for name in numbers.outcomes]
-            lines.append([*words, "yes" if needs else "no", *found])
+        ranked, lines = each.ranked(model), []
+        for key in ranked.numbers.predictors:
+            needs = key[1] == APART and key[0] not in CHEAP
+            found = [_text(ranked.correlations[key, outcome]) for outcome in ranked.numbers.outcomes]
+            lines.append([_words(key[0]), WORDS[key[1]], "yes" if needs else "no", *found])
         tables.append(
             PlainTable(
                 f"What tells where {model} will fail: rank correlation over {len(each.names)} elements",
                 "Spearman's rank correlation with the error on the element left out, 95 % by drawing "
-                "elements. "
-                "The excess is the error on what is left out less that on what is like the training; "
-                "the relative "
-                "error is over that of the left-out targets' mean. What needs targets of the left-out "
-                "samples "
-                "tells nothing beforehand.",
+                "elements. The excess is the error on what is left out less that on what is like the "
+                "training; the relative error is over that of the left-out targets' mean. What needs "
+                "targets of the left-out samples tells nothing beforehand.",
                 ["known of the network", "on data", "needs targets", "with the error", "relative", "excess"],
                 lines,
             )
@@ -331,11 +346,9 @@ def _errors_table(each: Each) -> PlainTable:
     columns = ["left out", "samples", "spread"]
     columns += [f"{model}: {part}" for model in models for part in ("left out", "alike")]
     note = (
-        f"Mean absolute errors{f' [{unit}]' if unit else ''} on samples with the element, which the "
-        f"models never "
-        "saw, and on others that they never saw either. Spread: mean absolute deviation of the left-out "
-        "targets "
-        "from their mean."
+        f"Mean absolute errors{f' [{unit}]' if unit else ''} on samples with the element, which the models "
+        "never saw, and on others that they never saw either. Spread: mean absolute deviation of the "
+        "left-out targets from their mean."
     )
     return PlainTable("One element after the other left out", note, columns, lines)
 
@@ -347,13 +360,13 @@ def each_element_figures(each: Each) -> list[Figure]:
     assert study.landscape is not None
     unit = unit_of(study.label, each.data.samples)
     for model in study.landscape.models:
-        numbers = numbers_of(each, model)
+        ranked = each.ranked(model)
+        numbers = ranked.numbers
         shown = [key for key in numbers.predictors if key[1] != APART or key[0] in CHEAP]
         shown = [key for key in shown if key[1] != TRAIN][:8]
         panels: list[dict[str, Any]] = []
         for key in shown:
-            found = correlation(study, numbers.predictors[key], numbers.outcomes["mae"])
-            label = f"{_words(key[0])}: {_text(found)}"
+            label = f"{_words(key[0])}: {_text(ranked.correlations[key, 'mae'])}"
             x, y = numbers.predictors[key], numbers.outcomes["mae"]
             known = np.isfinite(x) & np.isfinite(y)
             panels.append({"label": label, "x": x[known].tolist(), "y": y[known].tolist()})
@@ -363,8 +376,7 @@ def each_element_figures(each: Each) -> list[Figure]:
                 title=f"Does it tell where {model} will fail?",
                 caption="One point for each element left out. Above each panel: what is known of the network "
                 "without any target of the left-out samples, and Spearman's rank correlation with the "
-                "error on "
-                "them.",
+                "error on them.",
                 x_label="what is known of the network",
                 y_label="MAE on the element left out" + (f" [{unit}]" if unit else ""),
                 panels=panels,

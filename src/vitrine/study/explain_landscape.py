@@ -64,9 +64,8 @@ def explain_landscape(
         )
     if not hasattr(model.model, "epochs") or model.model.learns is not None:
         raise DataError(
-            f"{model.folder}: {model.name} ({model.model.kind}) is no network that learns its label "
-            f"itself, so it "
-            "has no loss landscape"
+            f"{model.folder}: {model.name} ({model.model.kind}) is no network that learns its label itself, "
+            "so it has no loss landscape"
         )
     study = _study_of(model)
     parts: dict[str, Examples] = {}
@@ -80,9 +79,8 @@ def explain_landscape(
         parts[YOURS] = _some(_own(model, table, campaign), settings, 2)
     if not parts:
         raise DataError(
-            f"{model.folder} lies in no run folder (DIR/models/NAME beside DIR/study.yaml), so its "
-            f"samples are "
-            "not known; give --data TABLE with a column of targets"
+            f"{model.folder} lies in no run folder (DIR/models/NAME beside DIR/study.yaml), so its samples "
+            "are not known; give --data TABLE with a column of targets"
         )
     task = _task(model, settings, parts)
     (outcome,) = must(campaign.compute([task]))
@@ -116,9 +114,8 @@ def _by_role(model: ModelFolder, data: Data, settings: Landscape) -> dict[str, E
         roles = {row["id"]: row["role_in_this_model"] for row in csv.DictReader(file)}
     if set(roles) != set(data.samples.ids):
         raise DataError(
-            f"the source gives {len(data.samples.ids):,} samples, and {path} names {len(roles):,}, not "
-            f"the same "
-            "ones: the data have changed since the model was trained"
+            f"the source gives {len(data.samples.ids):,} samples, and {path} names {len(roles):,}, not the "
+            "same ones: the data have changed since the model was trained"
         )
     seen = data.seen[model.model.representation]
     found = {}
@@ -213,7 +210,7 @@ def probe_folder(
 def _result(model: ModelFolder, study: Study, looked: Looked, parts: Mapping[str, Examples]) -> Result:
     found = Result(
         study=model.study,
-        scale=study.scale if isinstance(study, Study) and study.model_fields_set >= {"scale"} else "smoke",
+        scale=study.scale,
         version=vitrine.__version__,
         title=f"The loss around the weights of {model.name}",
         question="How does the loss change when the trained weights are perturbed, on what the network was "

@@ -232,6 +232,8 @@ def _check_landscape(study: Study, titles: list[str]) -> None:
         raise StudyError("each_element: needs the section landscape, which says what is looked at")
     if study.source.yields != "formulas":  # type: ignore[attr-defined]
         raise StudyError("each_element: needs samples with a formula, from which elements are left out")
+    if study.label.makes != "value":  # type: ignore[attr-defined]
+        raise StudyError("each_element: ranks mean absolute errors, so it needs a label that makes a value")
     _check_networks(study, "each_element.models", each.models)
     for name in each.baselines:
         _check_model_name(study, "each_element.baselines", name)

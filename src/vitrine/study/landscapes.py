@@ -135,9 +135,7 @@ _PLANE_NUMBERS = {
 }
 
 
-def plan_landscapes(
-    study: Study, data: Mapping[str, Data], found: Mapping[str, OutOfFold]
-) -> list[tuple[str, str, Task]]:
+def plan_landscapes(study: Study, found: Mapping[str, OutOfFold]) -> list[tuple[str, str, Task]]:
     """Track, model and task of every landscape that the study asks for."""
     settings = study.landscape
     assert settings is not None
@@ -178,7 +176,7 @@ def run_landscapes(
     ------
     TaskError: a landscape failed for good, for one because a loss is not finite.
     """
-    planned = plan_landscapes(study, data, found)
+    planned = plan_landscapes(study, found)
     log(f"loss landscapes of {len(planned)} networks")
     looked = []
     for (title, model, _), outcome in zip(
@@ -267,12 +265,10 @@ def landscape_table(study: Study, looked: Sequence[Looked]) -> list[PlainTable]:
         lines = [_line(study, own, name) for own in here for name in own.sets]
         note = (
             f"Means over {settings.seeds} random {settings.directions}-normalised directions, 95 % over "
-            f"them; "
-            f"steps up to {settings.reach:g}; by 1 the weights change by their own norm. Sharpness: "
-            f"largest rise "
-            f"within {settings.radius:g}. Robust radius: until the loss is {here[0].rise:.3g} above "
-            f"that of the "
-            "network. Minimum at: the step of the least loss. Curvature: largest eigenvalue of the Hessian"
+            f"them; steps up to {settings.reach:g}; by 1 the weights change by their own norm. Sharpness: "
+            f"largest rise within {settings.radius:g}. Robust radius: until the loss is {here[0].rise:.3g} "
+            "above that of the network. Minimum at: the step of the least loss. Curvature: largest "
+            "eigenvalue of the Hessian"
             + (" of the squared error" if here[0].of_values else "")
             + "; behind the sign its residual, or the error of the trace. Alike: not trained on, of the "
             "kinds trained on."
@@ -316,10 +312,8 @@ def landscape_figures(study: Study, looked: Sequence[Looked]) -> list[Figure]:
                 name=f"{own.track}-landscape-{own.model}",
                 title=f"Loss against perturbation: {own.model}, {own.track}",
                 caption=f"Along {settings.seeds} random {settings.directions}-normalised directions, "
-                f"the same for "
-                "all data sets; means, bands from the least to the largest. 0 is the trained network, "
-                "at 1 the "
-                "weights have changed by their own norm.",
+                "the same for all data sets; means, bands from the least to the largest. 0 is the trained "
+                "network, at 1 the weights have changed by their own norm.",
                 x_label="step along the direction",
                 y_label=label,
                 curves=[_curve(own, name) for name in own.sets],
@@ -363,8 +357,7 @@ def _surface(own: Looked, kind: str, label: str) -> SurfaceFigure:
         name=f"{own.track}-surface-{kind}-{own.model}",
         title=f"The loss over a plane of weights: {own.model}, {own.track}",
         caption=f"A plane of directions {what}, the same for all data sets, on one scale of colours. "
-        f"Cross: the "
-        "trained network; ring: the least loss of the plane.",
+        "Cross: the trained network; ring: the least loss of the plane.",
         x_label=axes[0],
         y_label=axes[1],
         value_label=label,

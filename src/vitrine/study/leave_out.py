@@ -34,8 +34,8 @@ def follow_left_out(data: dict[str, Any]) -> None:
     able = [track for track in tracks if _leaves_out(track)] if isinstance(tracks, list) else []
     if not isinstance(asked, Mapping) or not isinstance(tracks, list) or not able:
         raise StudyError(
-            "split: this study has no track with the split leave-out, whose settings `split` changes "
-            "in all of them; set those of a track with tracks.0.split"
+            "split: this study has no track with the split leave-out, whose settings `split` changes in "
+            "all of them; set those of a track with tracks.0.split"
         )
     known = [name for name in LeaveOut.model_fields if name != "kind"]
     for name in asked:

@@ -37,6 +37,7 @@ from vitrine.study.explanations import explain_track
 from vitrine.study.fitting import fit_task, load_fitted, resumed_lines
 from vitrine.study.leaks import leak_note
 from vitrine.study.log import Log
+from vitrine.study.look_around import look_around, tell_of_landscapes
 from vitrine.study.model_folders import write_models
 from vitrine.study.outputs import start_folder, write_outputs, write_refused_rows
 from vitrine.study.provenance import provenance, setup_table
@@ -104,7 +105,8 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
     study, of_budget = equal_rows(study, work.data)
     _cross_validate(study, work, campaign, log)
     _vary(study, work, campaign, log)
-    _look_around(study, work, campaign, log)
+    if study.landscape is not None:
+        look_around(study, work, campaign, log)
     _fit_final(study, work, campaign)
     result = _evaluate(study, work, log)
     result.notes += [*([of_budget] if of_budget else []), *work.notes]
@@ -200,41 +202,6 @@ def _vary(study: Study, work: Work, campaign: Campaign, log: Log) -> None:
         work.transferred = run_transfer(study, campaign, log)
     if work.swept or work.searched or work.curved or work.transferred:
         work.timings["sweeps and searches"] = time.monotonic() - started
-
-
-def _look_around(study: Study, work: Work, campaign: Campaign, log: Log) -> None:
-    """Loss landscapes of the fits, and the same with one element after the other left out."""
-    if study.landscape is None:
-        return
-    from vitrine.study.each_element import run_each_element
-    from vitrine.study.landscapes import run_landscapes
-
-    started = time.monotonic()
-    work.looked = run_landscapes(study, work.data, work.found, campaign, log)
-    if study.each_element is not None:
-        found = run_each_element(study, work.first, campaign, log)
-        if isinstance(found, str):
-            work.notes.append(found)
-        else:
-            work.each = found
-    work.timings["loss landscapes"] = time.monotonic() - started
-
-
-def _tell_of_landscapes(study: Study, work: Work, result: Result) -> None:
-    """Rows, tables, figures and notes of what was looked at around the weights."""
-    if study.landscape is None:
-        return
-    from vitrine.study import each_element, landscapes
-
-    result.rows += landscapes.landscape_rows(study, work.looked)
-    result.tables += landscapes.landscape_table(study, work.looked)
-    result.figures += landscapes.landscape_figures(study, work.looked)
-    result.notes += landscapes.landscape_notes(work.looked)
-    if work.each is not None:
-        result.rows += each_element.each_element_rows(work.each)
-        result.tables += each_element.each_element_tables(work.each)
-        result.figures += each_element.each_element_figures(work.each)
-        result.notes += [f"Not left out: {name}: {why}" for name, why in work.each.skipped.items()]
 
 
 def _fit_final(study: Study, work: Work, campaign: Campaign) -> None:
@@ -333,7 +300,8 @@ def _evaluate(study: Study, work: Work, log: Log) -> Result:
         rows = transfer_rows(study, work.transferred)
         result.rows += rows
         result.figures += transfer_figures(study, work.transferred, rows)
-    _tell_of_landscapes(study, work, result)
+    if study.landscape is not None:
+        tell_of_landscapes(study, work, result)
     work.timings["evaluation"] = time.monotonic() - started
     return result
 

@@ -45,9 +45,8 @@ def gap_transfers_to_neither(evidence: Evidence) -> Claim:
 
 
 _NOTE = (
-    f"A model transfers if its MAE on what was left out is less than {WORSE:g} times that on what is "
-    f"like the "
-    "training; the interval is that of the first. All tracks train on equally many samples."
+    f"A model transfers if its MAE on what was left out is less than {WORSE:g} times that on what is like "
+    "the training; the interval is that of the first. All tracks train on equally many samples."
 )
 
 
@@ -100,12 +99,10 @@ def geometry_tells_failure(evidence: Evidence) -> Claim:
         said += f"; over {radius.groups if radius is not None else 0} elements"
     return Claim(
         claim="Where performance stays despite perturbed weights, the representation is robust: the "
-        "geometry of the "
-        "loss on known data tells how well a network does on a chemistry that it never saw",
+        "geometry of the loss on known data tells how well a network does on a chemistry that it never saw",
         source=f"{DALE} (no number is given there)",
         ours=said,
         holds=_not(above_zero(radius)),
         note="Spearman's rank correlation with the MAE on the element left out; holds if the interval "
-        "is below 0: "
-        "the larger the radius, the smaller the error",
+        "is below 0: the larger the radius, the smaller the error",
     )
