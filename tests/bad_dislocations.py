@@ -11,6 +11,8 @@ from vitrine.simulate.released_reader import SHIPPED
 
 SIMULATE = "simulate dislocations --workers 0 --width 0.0625 -o x.h5"
 
+STUDY = "run prior-strain --scale smoke --out out --workers 0 --set source.kind=released-dislocations"
+
 
 def row(flags: str, says: str, files: Mapping[str, Content] | None = None) -> Bad:
     """The last of two equal flags counts, as everywhere."""
@@ -73,5 +75,13 @@ DISLOCATIONS = [
     row("-o folder", "--out folder is a folder; give the name of a file", {"folder/x": "1"}),
     row("-o mine.h5", "mine.h5 is not an HDF5 file of dislocation trajectories", {"mine.h5": "my notes"}),
     row("-o file/x.h5", "file/x.h5", {"file": "x"}),
+    row("--compact 3", "compact: Input should be greater than or equal to 8"),
+    row("--compact 64 --movie", "--movie needs the positions of dislocations, which --compact leaves out"),
+    row("--compact 64 -o mine.h5", "mine.h5 is not an HDF5 file of maps of dislocation trajectories", {"mine.h5": "my notes"}),
+    Bad("released dislocations: no such set", f"{STUDY} --set source.name=disloc", "no file and no released set 'disloc'; did you mean 'dislocations'?"),
+    Bad("released dislocations: another kind of set", f"{STUDY} --set source.name=lj65-n200", "lj65-n200.h5: its format is 'vitrine liquids and glasses 1', this version of vitrine reads 'vitrine strain maps 1'"),
+    Bad("released dislocations: a width that is not there", f"{STUDY} --set source.width=[2]", "holds 0 trajectories of width 2 µm with one slip system; 1 were asked for (its widths: 0.0625, 0.125, 0.25, 0.5)"),
+    Bad("released dislocations: more than there are", f"{STUDY} --set source.trajectories=1000", "holds 12 trajectories of width 0.0625 µm with one slip system; 1000 were asked for"),
+    Bad("released dislocations: a component that is not kept", f"{STUDY} --set source.width=[0.0625] --set source.trajectories=2 --set representation.component=equivalent", "the map holds no strain (equivalent) at any pixel"),
     Bad("dislocations: a file of liquids", f"{SIMULATE} -o glasses.h5", "glasses.h5: its format is 'vitrine liquids and glasses", make=_foreign),
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import h5py
 import numpy as np
 import pytest
 
@@ -60,11 +61,13 @@ from vitrine.represent.voronoi_graph import VoronoiGraph
 from vitrine.samples import Examples, Samples
 from vitrine.simulate.configurations import Configurations
 from vitrine.simulate.crystal_folder import CrystalFolder
+from vitrine.simulate.dislocations.compact import COMPACT
 from vitrine.simulate.dislocations.source import DislocationDynamics
 from vitrine.simulate.emt_alloys import EmtAlloys
 from vitrine.simulate.lennard_jones import LennardJones2D
 from vitrine.simulate.metallic_glass import MetallicGlass
 from vitrine.simulate.released import ReleasedGlass, find_released, read_released, write_released
+from vitrine.simulate.released_dislocations import ReleasedDislocations
 from vitrine.simulate.released_liquids import LIQUIDS, ReleasedLiquids, read_set, write_set
 from vitrine.simulate.released_reader import find_set
 from vitrine.simulate.table import Table
@@ -195,6 +198,18 @@ class TestDislocationDynamics(SourceContract):
 
     def others(self, folder: Path) -> Mapping[str, Any]:
         return {"slip": ("one",), "pitch": 3.0}
+
+
+class TestReleasedDislocations(SourceContract):
+    part = ReleasedDislocations(width=(0.0625,), trajectories=1)
+
+    def others(self, folder: Path) -> Mapping[str, Any]:
+        """A set of one other crystal."""
+        with h5py.File(find_set("dislocations", COMPACT)) as old, h5py.File(folder / "other.h5", "w") as new:
+            new.attrs.update(old.attrs)
+            for name in ("ddd-w0062.5-one-s0003", "ddd-w0062.5-two-s0003"):
+                old.copy(f"trajectories/{name}", new.require_group("trajectories"))
+        return {"name": str(folder / "other.h5"), "slip": ("one",)}
 
 
 class TestTable(SourceContract):

@@ -28,6 +28,7 @@ SOURCES = {
     "released-liquids": "vitrine.simulate.released_liquids:ReleasedLiquids",
     "emt-alloys": "vitrine.simulate.emt_alloys:EmtAlloys",
     "dislocations": "vitrine.simulate.dislocations.source:DislocationDynamics",
+    "released-dislocations": "vitrine.simulate.released_dislocations:ReleasedDislocations",
     "table": "vitrine.simulate.table:Table",
     "crystal-folder": "vitrine.simulate.crystal_folder:CrystalFolder",
     "configurations": "vitrine.simulate.configurations:Configurations",

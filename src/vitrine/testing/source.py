@@ -106,7 +106,7 @@ class SourceContract(TasksContract):
             for atoms in samples.items:
                 _check_atoms(atoms)
         if samples.kind == "maps":
-            assert all(np.isfinite(each.strain).all() and each.pitch > 0 for each in samples.items)
+            assert all(np.isfinite(each.axial).all() and each.pitch > 0 for each in samples.items)
         if samples.kind == "formulas":
             assert "formula" in samples.items and list(samples.items.index) == list(range(len(samples)))
 

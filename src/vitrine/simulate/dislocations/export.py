@@ -1,4 +1,7 @@
-"""``vitrine simulate dislocations``: trajectories into one file that grows, a figure, an animation."""
+"""``vitrine simulate dislocations``: trajectories into one file that grows, a figure, an animation.
+
+With ``compact`` maps and curves alone, in a smaller file.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitrine.errors import DataError, InputError, TaskError
+from vitrine.simulate.dislocations.compact import COMPACT, compact_maps, write_compact
 from vitrine.simulate.dislocations.files import DISLOCATIONS, TRAJECTORY
 from vitrine.simulate.released import check_same_settings
-from vitrine.simulate.released_reader import left_out_of, opened
+from vitrine.simulate.released_reader import Layout, left_out_of, opened
 from vitrine.tasks import Compute, Outcome
 
 if TYPE_CHECKING:
@@ -29,17 +33,21 @@ def export_set(source: DislocationDynamics, out: Path, compute: Compute) -> Iter
 
     Raises
     ------
-    InputError: ``out`` is named like a picture.
+    InputError: ``out`` is named like a picture, or an animation is asked of a compact file.
     DataError: ``out`` is another kind of file, was made with other settings, or the disk is full.
     TaskError: no trajectory could be made.
     """
+    if source.compact is not None and source.movie:
+        raise InputError("--movie needs the positions of dislocations, which --compact leaves out; drop one")
     if out.suffix.lower() in OTHERS:
         raise InputError(
             f"--out {out}: the trajectories go into an HDF5 file; name it {out.with_suffix('.h5').name}, "
             "the figure comes beside it"
         )
-    check_same_settings(out, source.about(), source.not_determining, DISLOCATIONS)
-    there, left_out = _there(out)
+    layout = DISLOCATIONS if source.compact is None else COMPACT
+    free = source.not_determining if source.compact is None else source.not_determining - {"compact"}
+    check_same_settings(out, source.about(), free, layout)
+    there, left_out = _there(out, layout)
     tasks = source.tasks()
     # a guard would stop them again, perhaps after hours
     failed = {task.label: left_out[task.label] for task in tasks if _stopped(task.label, left_out)}
@@ -60,7 +68,7 @@ def export_set(source: DislocationDynamics, out: Path, compute: Compute) -> Iter
         kept = {name: reason for name, reason in left_out.items() if name not in {m.label for m in made}}
         _add(out, source, made, kept | failed)
     yield f"wrote {len(made)} trajectories to {out}"
-    yield from _pictures(out, first, source.movie)
+    yield from _pictures(out, first, source.movie, layout)
 
 
 def _stopped(name: str, left_out: Mapping[str, str]) -> bool:
@@ -68,10 +76,10 @@ def _stopped(name: str, left_out: Mapping[str, str]) -> bool:
     return left_out.get(name, "").startswith(f"{name}: ")
 
 
-def _there(out: Path) -> tuple[set[str], dict[str, str]]:
+def _there(out: Path, layout: Layout) -> tuple[set[str], dict[str, str]]:
     if not out.exists():
         return set(), {}
-    with opened(out, DISLOCATIONS) as file:
+    with opened(out, layout) as file:
         return set(file["trajectories"]), left_out_of(file)
 
 
@@ -93,8 +101,8 @@ def _add(
             shutil.copyfile(out, part)
         else:
             part.unlink(missing_ok=True)
-        with h5py.File(part, "a") as file:
-            file.attrs["format"] = DISLOCATIONS.format
+        with h5py.File(part, "a", libver="latest" if source.compact else None) as file:
+            file.attrs["format"] = (DISLOCATIONS if source.compact is None else COMPACT).format
             file.attrs["about"] = json.dumps(source.about(), sort_keys=True)
             file.attrs["left_out"] = json.dumps(dict(left_out))
             group = file.require_group("trajectories")
@@ -103,7 +111,11 @@ def _add(
             file.attrs["command"] = "\n".join(dict.fromkeys([*before, command(source)]))
             for each, path in zip(made, files, strict=True):
                 with h5py.File(path, "r") as one:
-                    one.copy(f"trajectories/{each.label}", group)
+                    if source.compact is None:
+                        one.copy(f"trajectories/{each.label}", group)
+                    else:
+                        full = one[f"trajectories/{each.label}"]
+                        write_compact(group, full, each.label, source.compact)
         part.replace(out)
     except OSError as error:
         raise DataError(f"cannot write {out}: {error.strerror or error}") from error
@@ -123,10 +135,14 @@ def command(source: DislocationDynamics) -> str:
     return " ".join([*words, "-o FILE.h5"])
 
 
-def _pictures(out: Path, name: str, movie: bool) -> Iterator[str]:
-    from vitrine.simulate.dislocations.pictures import animate, draw
+def _pictures(out: Path, name: str, movie: bool, layout: Layout) -> Iterator[str]:
+    from vitrine.simulate.dislocations.pictures import animate, draw, draw_maps
 
     figure = out.with_suffix(".png")
+    if layout is COMPACT:
+        draw_maps(compact_maps(out, [name]), name, figure)
+        yield f"drew {name} in {figure}"
+        return
     with opened(out, DISLOCATIONS, trusted=True) as file:  # of our own making, or looked at before
         group = file["trajectories"][name]
         draw(group, name, figure)

@@ -110,7 +110,7 @@ def read_maps(group: Any, name: str) -> list[StrainMap]:
     ------
     ValueError, KeyError: an array or attribute is missing or of another shape; it is named.
     """
-    pitch = _number(group, "pitch")
+    pitch = positive(group, "pitch")
     return [
         StrainMap(
             read_array(
@@ -128,14 +128,14 @@ def _infos(group: Any, name: str) -> list[dict[str, Any]]:
     """What is known of each map of a trajectory, by rising prior and reload strain."""
     found = []
     for place in group.get("maps", {}).values():
-        prior, reload = _number(place, "prior"), _number(place, "reload")
+        prior, reload = positive(place, "prior"), positive(place, "reload")
         found.append(
             {
                 "id": f"{name}/p{prior:g}-r{reload:g}",
                 "group": name,
                 "prior": prior,
                 "reload": reload,
-                "width": _number(group, "width"),
+                "width": positive(group, "width"),
                 "slip": str(group.attrs["slip"]),
                 "seed": int(group.attrs["seed"]),
             }
@@ -168,7 +168,7 @@ def stored_maps(path: Path) -> list[StoredMap]:
             for info in _infos(group, name):
                 at = (path, name, info["prior"])
                 strain, curve = partial(_strain_at, *at, info["reload"]), partial(_reload_at, *at)
-                found.append(StoredMap(strain, curve, _number(group, "pitch"), info))
+                found.append(StoredMap(strain, curve, positive(group, "pitch"), info))
     return found
 
 
@@ -192,7 +192,11 @@ def read_displacement(group: Any, prior: float, reload: float) -> Float:
 
 def _pixels(group: Any) -> tuple[int, int]:
     """Rows and columns of the maps."""
-    pitch, width, height = _number(group, "pitch"), 1000 * _number(group, "width"), _number(group, "height")
+    pitch, width, height = (
+        positive(group, "pitch"),
+        1000 * positive(group, "width"),
+        positive(group, "height"),
+    )
     if max(width, height) / pitch > MOST_PIXELS:
         raise ValueError(f"{group.name}: its pitch, {pitch:g} nm, is none for {width:g} by {height:g} nm")
     return rows_of(height, pitch), round(width / pitch)
@@ -253,7 +257,13 @@ def _words(leg: str) -> list[str]:
     return [at, kind, *to]
 
 
-def _number(group: Any, name: str) -> float:
+def positive(group: Any, name: str) -> float:
+    """An attribute that must be a positive number.
+
+    Raises
+    ------
+    ValueError: it is none.
+    """
     value = float(group.attrs[name])
     if not np.isfinite(value) or value <= 0:
         raise ValueError(f"{group.name}: its {name} should be positive, not {value}")

@@ -41,19 +41,58 @@ def draw(group: Any, name: str, path: Path) -> None:
     _crystal(axes[1], group)
     _dislocations(axes[1], frames, len(frames["strain"]) - 1)
     axes[1].set_title(f"after {_said(last)}", fontsize=7)
-    for axis, each in zip(axes[2:], maps, strict=True):
-        show_excess(axis, each)
-        axis.set_title(f"prior {each.info['prior']:g} %\nreload {each.info['reload']:g} %", fontsize=7)
-    for axis in axes[1:]:
-        axis.set_xticks([])
-        axis.set_yticks([])
+    _show(axes[2:], maps)
+    axes[1].set_xticks([])
+    axes[1].set_yticks([])
     if maps:
         excess_bar(figure, list(axes[2:]))
-    figure.suptitle(
-        f"{name}: {1000 * float(group.attrs['width']):g} nm wide, {group.attrs['slip']} slip system"
-        + ("s" if group.attrs["slip"] == "two" else ""),
-        fontsize=9,
-    )
+    figure.suptitle(_title(maps[0].info, name) if maps else name, fontsize=9)
+    _save(figure, path)
+
+
+def draw_maps(maps: Sequence[StrainMap], name: str, path: Path) -> None:
+    """A figure of the maps of one trajectory, and of the curves of their reloads.
+
+    Raises
+    ------
+    DataError: the file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = list(maps)[:MOST_MAPS]
+    figure = Figure(figsize=(4.0 + 1.25 * len(shown), 5.2), layout="constrained", dpi=130)
+    FigureCanvasAgg(figure)
+    first, *axes = figure.subplots(1, len(shown) + 1, width_ratios=[3.0] + [1] * len(shown))
+    curves = {each.info["prior"]: each.curve for each in shown}
+    for prior, curve in curves.items():
+        if curve is not None:
+            first.plot(100 * curve[:, 0], curve[:, 1], lw=1, label=f"after {prior:g} %")
+    first.set_xlabel("strain since the unloading [%]", fontsize=8)
+    first.set_ylabel("axial stress [MPa]", fontsize=8)
+    first.tick_params(labelsize=7)
+    first.legend(fontsize=7, frameon=False)
+    first.spines[["top", "right"]].set_visible(False)
+    _show(axes, shown)
+    excess_bar(figure, axes)
+    figure.suptitle(_title(shown[0].info, name), fontsize=9)
+    _save(figure, path)
+
+
+def _show(axes: Sequence[Any], maps: Sequence[StrainMap]) -> None:
+    for axis, each in zip(axes, maps, strict=True):
+        show_excess(axis, each)
+        axis.set_title(f"prior {each.info['prior']:g} %\nreload {each.info['reload']:g} %", fontsize=7)
+        axis.set_xticks([])
+        axis.set_yticks([])
+
+
+def _title(info: dict[str, Any], name: str) -> str:
+    plural = "s" if info["slip"] == "two" else ""
+    return f"{name}: {1000 * float(info['width']):g} nm wide, {info['slip']} slip system{plural}"
+
+
+def _save(figure: Any, path: Path) -> None:
     try:
         figure.savefig(path)
     except OSError as error:

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from vitrine.samples import Samples
 from vitrine.simulate.dislocations.settings import Crystal
 from vitrine.simulate.dislocations.specimen import trajectory_id
+from vitrine.strain_maps import StrainMap
 from vitrine.tasks import Compute, Outcome, Task
 from vitrine.units import Micrometres, Nanometres, Percent
 
@@ -62,11 +63,18 @@ class DislocationDynamics(Crystal):
     )
     frame_step: Percent = Field(0.05, description="% strain between two kept frames of the dislocations")
     movie: bool = Field(False, description="also write an animation of the first trajectory (.gif)")
+    compact: int | None = Field(
+        None,
+        ge=8,
+        le=1000,
+        description="pixels across: the file gets strain along the load averaged to at most so many, and "
+        "curves, a hundredth of the bytes; a study reads it as released-dislocations",
+    )
 
     yields: ClassVar[str] = "maps"
     summary: ClassVar[str] = "2-D discrete dislocation dynamics of a loaded crystal, maps of its reload"
     not_determining: ClassVar[frozenset[str]] = frozenset(
-        {"width", "slip", "seed", "trajectories", "movie", "maps"}
+        {"width", "slip", "seed", "trajectories", "movie", "maps", "compact"}
     )
     scales: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"width": (0.0625,), "slip": ("one", "two"), "prior": (0.1, 1.0), "trajectories": 2},
@@ -187,21 +195,7 @@ class DislocationDynamics(Crystal):
                 for each in stored_maps(outcome.folder / TRAJECTORY)
                 if self.maps == "all" or (each.info["prior"] in self.prior) == (self.maps == "shared")
             ]
-        return Samples(
-            kind="maps",
-            items=items,
-            ids=tuple(each.info["id"] for each in items),
-            groups=tuple(each.info["group"] for each in items),
-            about=self.about(),
-            left_out=left_out,
-            attributes={
-                **{
-                    name: np.array([float(each.info[name]) for each in items])
-                    for name in ("width", "prior", "reload")
-                },
-                "slip_systems": np.array([1.0 + (each.info["slip"] == "two") for each in items]),
-            },
-        )
+        return map_samples(items, self.about(), left_out)
 
     def export(self, out: Path, compute: Compute) -> Iterator[str]:
         """Simulate what ``out`` (.h5) does not hold yet and add it, with a figure beside it.
@@ -220,3 +214,22 @@ class DislocationDynamics(Crystal):
     def about(self) -> dict[str, Any]:
         """Provenance: the settings and the version of the engine."""
         return {**self.model_dump(mode="json"), "engine": ENGINE}
+
+
+def map_samples(items: Sequence[StrainMap], about: dict[str, Any], left_out: dict[str, str]) -> Samples:
+    """Samples of maps whose ``info`` names id, group, width [µm], slip, prior and reload strain [%]."""
+    return Samples(
+        kind="maps",
+        items=list(items),
+        ids=tuple(each.info["id"] for each in items),
+        groups=tuple(each.info["group"] for each in items),
+        about=about,
+        left_out=left_out,
+        attributes={
+            **{
+                name: np.array([float(each.info[name]) for each in items])
+                for name in ("width", "prior", "reload")
+            },
+            "slip_systems": np.array([1.0 + (each.info["slip"] == "two") for each in items]),
+        },
+    )
