@@ -58,6 +58,12 @@ def test_run_folder_is_complete(which: str, request: pytest.FixtureRequest) -> N
     assert provenance["seeds"] == {"model": 0, "repeats": 1, "shuffle": 0, "bootstrap": 0}
     assert provenance["versions"]["torch"]
     assert len(provenance["examples_sha256"]) == 64
+    assert provenance["machine"]["cores"] >= 1 and provenance["machine"]["processor"]
+    work = provenance["work"]
+    assert sum(kind["tasks"] for kind in work.values()) == sum(
+        provenance["store"][how] for how in ("made", "reused")
+    )
+    assert work["fit"]["hours"] > 0
 
 
 def test_study_file_of_a_run_gives_the_same_study(shear_run: Path) -> None:

@@ -64,6 +64,7 @@ def run(
     stall: float | None = None,
     memory: float | None = None,
     slurm: str | Path | None = None,
+    command: str | None = None,
 ) -> Result:
     """Run a study; what was finished before is reused.
 
@@ -77,6 +78,7 @@ def run(
     stall: seconds without progress after which a task on a local worker is taken to hang.
     memory: GiB that all local workers may use together, by default 90 % of the machine's.
     slurm: site file: the work is done by jobs of a batch system.
+    command: what makes this result again, kept in its provenance; the command line gives its own words.
 
     Raises
     ------
@@ -97,7 +99,7 @@ def run(
     options |= {"slurm": None if slurm is None else read_site(slurm)}
     with _alone(root, folder):
         with Campaign(root, console=console, **options) as campaign:
-            result = run_study(study, folder, campaign, log)
+            result = run_study(study, folder, campaign, log, command)
         log(f"report: {render(result, folder).resolve()}")
     return result
 

@@ -79,6 +79,7 @@ class Outcome:
     folder: Path | None
     reused: bool = False
     seconds: float = 0.0
+    """that making it took, now or, of what is reused, then"""
     error: str | None = None
     inputs: tuple[Path, ...] = ()
     """folders of the tasks that this one needed"""

@@ -130,7 +130,8 @@ def _find_or_make(
 ) -> Outcome:
     found, trouble = store.find(order.key)
     if found is not None:
-        return Outcome(order.label, order.kind, order.key, found, reused=True)
+        seconds = store.seconds(order.key)
+        return Outcome(order.label, order.kind, order.key, found, reused=True, seconds=seconds)
     if trouble is not None:
         store.discard(order.key)
     attempt = None

@@ -120,6 +120,13 @@ class Store:
             return None, f"its marker cannot be read ({error})"
         return (folder, None) if trouble is None else (None, trouble)
 
+    def seconds(self, key: str) -> float:
+        """How long the work of a finished entry took; 0 where its marker does not say."""
+        try:
+            return float(json.loads((self.folder(key) / MARKER).read_text(encoding="utf-8"))["seconds"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0.0
+
     def discard(self, key: str) -> None:
         """Remove an entry."""
         _remove(self.folder(key))

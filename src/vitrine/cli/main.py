@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -196,7 +197,7 @@ def run(
     count = workers if workers is not None else (0 if checked.scale == "smoke" else 2)
     console = Console(file=sys.stdout)
     options: dict[str, Any] = {"scheduler": scheduler, "store": store, "stall": stall, "memory": memory}
-    options |= {"slurm": slurm}
+    options |= {"slurm": slurm, "command": shlex.join(["vitrine", *sys.argv[1:]])}
     face.run(checked, folder, workers=count, console=console, **options)
 
 

@@ -37,8 +37,8 @@ class ReleasedDislocations(Part):
         None, ge=1, description="trajectories of each width and choice of slip, the first; all by default"
     )
     maps: Literal["all", "shared", "drawn"] = Field(
-        "all",
-        description="maps of all prior strains, of those that all crystals share, or of those drawn for one",
+        "shared",
+        description="maps of the prior strains that all crystals share, of those drawn for one, or all",
     )
 
     yields: ClassVar[str] = "maps"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,8 +42,9 @@ def provenance(
     data: Mapping[str, Data],
     timings: dict[str, float],
     outcomes: Sequence[Outcome],
+    command: str | None = None,
 ) -> dict[str, Any]:
-    """JSON-able provenance of a run; ``data`` by track."""
+    """JSON-able provenance of a run; ``data`` by track, ``command`` as typed, if there was one."""
     first = next(iter(data.values()))
     others = {
         track: {"source": other.samples.about, "examples_sha256": other.truth.digest()}
@@ -48,8 +52,9 @@ def provenance(
         if other is not first
     }
     return {
+        **({"command": command} if command else {}),
         "versions": versions(),
-        "machine": {"system": platform.platform(), "processor": platform.machine()},
+        "machine": machine(),
         "source": first.samples.about,
         "examples_sha256": first.truth.digest(),
         **({"tracks": others} if others else {}),
@@ -61,7 +66,36 @@ def provenance(
             "made": sum(not outcome.reused and outcome.folder is not None for outcome in outcomes),
             "failed": {o.label: o.error for o in outcomes if o.folder is None},
         },
+        "work": work_of(outcomes),
     }
+
+
+def machine() -> dict[str, Any]:
+    """System and processor of this machine, its cores and memory [GiB] as far as they are told."""
+    found: dict[str, Any] = {"system": platform.platform(), "processor": _processor()}
+    found["cores"] = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        found["memory"] = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    return found
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def work_of(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
+    """Kind of task -> how many the result rests on, made now or before, and the hours that they took."""
+    found: dict[str, dict[str, Any]] = {}
+    for outcome in outcomes:
+        if outcome.folder is not None:
+            kind = found.setdefault(outcome.kind, {"tasks": 0, "hours": 0.0})
+            kind["tasks"] += 1
+            kind["hours"] += outcome.seconds / 3600
+    return {name: {**kind, "hours": round(kind["hours"], 3)} for name, kind in sorted(found.items())}
 
 
 def _line(part: Any) -> str:

@@ -80,13 +80,16 @@ def _check_strata(study: Study, data: Data) -> None:
             )
 
 
-def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> Result:
+def run(
+    study: Study, out: Path, campaign: Campaign, log: Log | None = None, command: str | None = None
+) -> Result:
     """Run a study from source to result; the report is drawn from what this writes.
 
     Parameters
     ----------
     out: run folder; made, or continued.
     campaign: an entered campaign, with its store.
+    command: what was typed, for the provenance.
 
     Returns
     -------
@@ -119,7 +122,7 @@ def run(study: Study, out: Path, campaign: Campaign, log: Log | None = None) -> 
         rows, drawn = _predict_unseen(study, work, campaign, log)
         result.rows += rows
         result.figures = [*drawn, *result.figures]
-    _conclude(study, work, campaign, result)
+    _conclude(study, work, campaign, result, command)
     write_models(study, work, out, result)
     scores, truths = _predicted(work)
     write_outputs(out, study, truths, scores, result)
@@ -413,7 +416,7 @@ def _predict_unseen(study: Study, work: Work, campaign: Campaign, log: Log) -> t
     return rows, drawn
 
 
-def _conclude(study: Study, work: Work, campaign: Campaign, result: Result) -> None:
+def _conclude(study: Study, work: Work, campaign: Campaign, result: Result, command: str | None) -> None:
     """Setup table, notes, provenance and citations."""
     result.setup = setup_table(study, work.data, work.facts)
     sources = {id(data): (track, data.samples) for track, data in reversed(work.data.items())}
@@ -423,7 +426,7 @@ def _conclude(study: Study, work: Work, campaign: Campaign, result: Result) -> N
         note = samples.about.get("note")
         result.notes += [f"The source{which} is {note}."] if note else []
         result.notes += left_out_lines(samples.left_out)
-    result.provenance = provenance(study, work.data, work.timings, campaign.outcomes)
+    result.provenance = provenance(study, work.data, work.timings, campaign.outcomes, command)
     parts: list[Any] = [study.source, study.label, study.representation, *study.models.values()]
     parts += [track.label for track in study.tracks if track.label is not None]
     parts += [*study.representations.values(), *(track.source for track in study.tracks if track.source)]
