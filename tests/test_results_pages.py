@@ -43,9 +43,9 @@ def test_pages_are_what_the_numbers_make(build: ModuleType) -> None:
 @pytest.mark.parametrize("page", sorted((RESULTS / "pages").glob("*.j2")), ids=lambda path: path.name)
 def test_no_result_is_typed(page: Path) -> None:
     """Decimals stand between braces only, but for what is no result."""
-    text = re.sub(
-        r"\{\{.*?\}\}|\{%.*?%\}|\]\([^)]*\)|doi\.org\S+", "", page.read_text(encoding="utf-8"), flags=re.S
-    )
+    not_typed = r"\{\{.*?\}\}|\{%.*?%\}|\]\([^)]*\)|doi\.org\S+"
+    text = re.sub(not_typed, "", page.read_text(encoding="utf-8"), flags=re.S)
+    text = text.replace("0.1 %", "")  # a prior strain of the study, no result
     assert not re.findall(r"\d\.\d", text)
 
 

@@ -1,7 +1,7 @@
 """Write the pages of results and the table of the README from metrics.json files alone.
 
-``python docs/results/build.py`` fills ``pages/*.md.j2`` with numbers of ``data/<run>/metrics.json``: no number of
-a run is typed. ``data/<run>`` also holds the study file of the run and its provenance, with the command.
+``python docs/results/build.py`` fills ``pages/*.md.j2`` with numbers of ``data/<run>/metrics.json``: no number
+of a run is typed. ``data/<run>`` also holds the study file of the run and its provenance, with the command.
 """
 
 from __future__ import annotations
