@@ -426,7 +426,7 @@ def test_what_is_no_model_is_told_apart(
         "empty": "empty is not a model folder: it holds no model.yaml",
         "folder:empty": "empty is not a model folder: it holds no model.yaml",
         "branched-compositio": "did you mean 'branched-composition'?",
-        "branched-composition": "a run makes them: vitrine run branched-composition, then give runs/",
+        "composition-topology": "a run makes them: vitrine run composition-topology, then give runs/",
     }.items():
         assert vitrine_call(monkeypatch, "predict", model, "new.csv") == 2
         said = capsys.readouterr().err
