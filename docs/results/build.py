@@ -14,11 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vitrine.report.digits import as_given, show
 from vitrine.report.tables import metric_name, words
 from vitrine.study.result import Row
+from vitrine.study.spec import preset_text
 
 HERE = Path(__file__).resolve().parent
 README = HERE.parent.parent / "README.md"
@@ -237,6 +239,18 @@ def crossed(
     )
 
 
+def paper(study: str, title: str) -> str:
+    """A published table of a study, as the study file has it."""
+    (found,) = [each for each in yaml.safe_load(preset_text(study))["published"] if each["title"] == title]
+    lines = [
+        [label, *(as_given(numbers[m]) if m in numbers else "" for m in found["metrics"])]
+        for label, numbers in found["rows"].items()
+    ]
+    return f"{found['title']} ({found['source']}):\n\n" + _table(
+        ["published", *map(metric_name, found["metrics"])], lines
+    )
+
+
 def claims(run: str) -> str:
     """Claims of the paper, ours, and whether they hold."""
     verdicts = {True: "yes", False: "no", None: "cannot be said"}
@@ -279,7 +293,7 @@ def hours(run: str) -> str:
 
 
 HELPERS: tuple[Callable[..., Any], ...] = (
-    value, alone, percent, published, count, table, overview, by, crossed, claims, about, hours,
+    value, alone, percent, published, count, table, overview, by, crossed, paper, claims, about, hours,
 )  # fmt: skip
 
 
