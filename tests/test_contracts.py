@@ -22,6 +22,7 @@ from vitrine.explain.feature_map import FeatureMap
 from vitrine.explain.filters import Filters
 from vitrine.explain.grad_cam import GradCam
 from vitrine.explain.saliency import Saliency
+from vitrine.explain.strain_offset import StrainOffset
 from vitrine.explain.stress_curves import CurveNeighbours
 from vitrine.learn.baselines import Chance, GradientBoosting, Logistic, Mean, RandomForest, Ridge
 from vitrine.learn.composition import BranchedResidual, ElementAttention, ElemNet, IRNet, SupportVectors
@@ -186,7 +187,7 @@ class TestTasksOfDislocationDynamics(TasksContract):
     more: ClassVar[Mapping[str, Any]] = {"width": (0.125, 0.25), "slip": ("one", "two"), "trajectories": 2}
 
     def others(self, folder: Path) -> Mapping[str, Any]:
-        return {"slip": ("one",), "pitch": 3.0}
+        return {"slip": ("one",), "pitch": 3.0, "compact": 64}
 
 
 class TestDislocationDynamics(SourceContract):
@@ -197,7 +198,7 @@ class TestDislocationDynamics(SourceContract):
     more: ClassVar[Mapping[str, Any]] = {"trajectories": 3}
 
     def others(self, folder: Path) -> Mapping[str, Any]:
-        return {"slip": ("one",), "pitch": 3.0}
+        return {"slip": ("one",), "pitch": 3.0, "compact": 64}
 
 
 class TestReleasedDislocations(SourceContract):
@@ -664,6 +665,42 @@ class TestFilters(OfMaps, ExplanationContract):
 
 class TestSaliency(OfMaps, ExplanationContract):
     part = Saliency(model="resnet")
+
+
+class TestStrainOffset(OfMaps, ExplanationContract):
+    part = StrainOffset(model="resnet")
+
+    def test_a_model_without_what_it_needs_is_refused(self) -> None:
+        """It asks for nothing but predictions, and one that looks at no map says the same of all."""
+        _, samples, examples = self.fitted()
+        blind = Chance().build(examples.target_kind, 0).fit(examples, None, lambda fraction: None)
+        numbers = self.explained(blind, samples, examples).numbers
+        for values in numbers.values():
+            np.testing.assert_array_equal(values, numbers["accuracy", "maps as they are"])
+
+    def test_no_change_is_no_change_and_a_class_that_hangs_on_a_grey_level_is_seen(self) -> None:
+        model, samples, examples = self.fitted()
+        found = self.explained(model, samples, examples)
+        scores = np.asarray(model.predict(examples)).reshape(len(samples), -1)
+        right = (scores.argmax(axis=1) == examples.target).astype(float)
+        np.testing.assert_array_equal(found.numbers["accuracy", "maps as they are"], right)
+        assert {what for _, what in found.numbers} >= {"more strain, 0.0001", "less strain, 2e-06"}
+
+        class Above:
+            """Says class 1 where the mean strain is above that of the first map."""
+
+            def predict(self, given: Examples) -> Any:
+                assert given.maps is not None
+                means = np.array([given.maps.image(k).astype(float).mean() for k in range(len(given.maps))])
+                return np.stack([means <= edge, means > edge, np.zeros(len(means))], axis=1)
+
+        assert examples.maps is not None
+        edge = float(examples.maps.image(0).astype(float).mean())
+        called = np.zeros(len(samples), np.float32)
+        called[[examples.maps.image(k).astype(float).mean() > edge for k in range(len(samples))]] = 1
+        found = self.part.explain(Above(), samples, examples.with_target(called))
+        assert found.numbers["accuracy", "maps as they are"].mean() == 1
+        assert found.numbers["accuracy", "more strain, 0.0001"][0] == 0
 
 
 class TestFeatureMap(OfMaps, ExplanationContract):

@@ -1,7 +1,8 @@
 """Write the pages of results and the table of the README from metrics.json files alone.
 
-``python docs/results/build.py`` fills ``pages/*.md.j2`` with numbers of ``data/<run>/metrics.json``: no number
-of a run is typed. ``data/<run>`` also holds the study file of the run and its provenance, with the command.
+``python docs/results/build.py`` fills ``pages/*.md.j2`` with numbers of ``data/<run>/metrics.json``: no
+number of a run is typed. ``data/<run>`` also holds the study file of the run and its provenance, with the
+command.
 """
 
 from __future__ import annotations
@@ -239,6 +240,20 @@ def crossed(
     )
 
 
+def listed(run: str, track: str, model: str, metric: str, key: str, decimals: int = 3, **where: Any) -> str:
+    """One model and metric: a line for each value of a key of ``where``."""
+    rows = [
+        row
+        for row in _rows(run)
+        if (row.track, row.model, row.metric) == (track, model, metric)
+        and key in row.where
+        and {name: v for name, v in row.where.items() if name not in (*OWN, key)} == where
+    ]
+    return _table(
+        [model, metric_name(metric)], [[words(row.where[key]), said(row, decimals)] for row in rows]
+    )
+
+
 def paper(study: str, title: str) -> str:
     """A published table of a study, as the study file has it."""
     (found,) = [each for each in yaml.safe_load(preset_text(study))["published"] if each["title"] == title]
@@ -293,7 +308,8 @@ def hours(run: str) -> str:
 
 
 HELPERS: tuple[Callable[..., Any], ...] = (
-    value, alone, percent, published, count, table, overview, by, crossed, paper, claims, about, hours,
+    value, alone, percent, published, count, table, overview, by, crossed, listed, paper, claims,
+    about, hours,
 )  # fmt: skip
 
 

@@ -133,6 +133,7 @@ EXPLANATIONS = {
     "grad-cam": "vitrine.explain.grad_cam:GradCam",
     "filters": "vitrine.explain.filters:Filters",
     "saliency": "vitrine.explain.saliency:Saliency",
+    "strain-offset": "vitrine.explain.strain_offset:StrainOffset",
     "feature-map": "vitrine.explain.feature_map:FeatureMap",
     "stress-curves": "vitrine.explain.stress_curves:CurveNeighbours",
     "crystal-sites": "vitrine.explain.crystal_sites:CrystalSites",

@@ -4,8 +4,8 @@ Below ``trajectories/<id>``: attributes ``width`` [µm], ``height`` [nm], ``slip
 ``maps`` (m, rows, columns) float16, strain along the load; ``prior`` and ``reload`` (m,) [%] of each map;
 ``curves`` (m, 201) float32, stress [MPa] at even strains from 0 to ``ends`` (m,), over the longest reload
 from the same state; ``load`` (501, 2) float32, strain and stress [MPa] up to the largest prior strain. Maps
-wider than asked for are averaged over pixels by area, so that the mean strain stays, and rounded to 1/512 of the
-reload strain: an elastic map stays what it is to the bit.
+wider than asked for are averaged over pixels by area, so that the mean strain stays, and rounded to 1/512 of
+the reload strain: an elastic map stays what it is to the bit.
 """
 
 from __future__ import annotations
