@@ -20,6 +20,7 @@ RUNS = sorted(path.name for path in (RESULTS / "data").iterdir())
 STUDIES = (
     "branched-composition",
     "chemistry-shift",
+    "liquid-glass",
     "prior-strain",
 )
 

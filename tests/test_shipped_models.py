@@ -13,6 +13,7 @@ import pytest
 import vitrine
 from vitrine.cli.main import main
 from vitrine.simulate.released_dislocations import ReleasedDislocations
+from vitrine.simulate.released_liquids import ReleasedLiquids
 from vitrine.study.find_model import shipped_models
 
 FILES = {"README.md", "model.yaml", "metrics.json", "splits.csv", "environment.txt"}
@@ -87,3 +88,19 @@ def test_prior_strain_of_a_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     shares = {name: float(value) for name, value in row.items() if name.startswith("probability ")}
     assert sum(shares.values()) == pytest.approx(1, abs=1e-6)
     assert max(shares, key=lambda name: shares[name]) == "probability 0.1 %"
+
+
+def test_phases_of_configurations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Minima of liquids and glasses of equal energy are told apart more often than not."""
+    from ase.io import read, write
+
+    monkeypatch.chdir(tmp_path)
+    samples = ReleasedLiquids(name="lj65-n500", state="inherent", match_energy=0.002).samples([])
+    chosen = [*range(10), *range(len(samples) - 10, len(samples))]
+    write("my.extxyz", [samples.items[k] for k in chosen])
+    _predict("liquid-glass my.extxyz -o out.extxyz", monkeypatch)
+    glass = np.array([samples.items[k].info["phase"] == "glass" for k in chosen])
+    scores = np.array([atoms.info["probability"] for atoms in read("out.extxyz", ":")])
+    assert glass.sum() == 10
+    above = (scores[glass][:, None] > scores[~glass]).mean()
+    assert above > 0.6
