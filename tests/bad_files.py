@@ -334,7 +334,7 @@ def endless(folder: Path, trained: Trained) -> None:
 
 WHOLE = find_released("cu64zr36-n500").read_bytes()
 RELEASED = [
-    Bad("released: no such file", "run my.yaml", "no file and no released set 'my.h5'; known: cu64zr36-n500", {"my.yaml": RELEASED_STUDY}),
+    Bad("released: no such file", "run my.yaml", "no file and no released set 'my.h5'; known: cu64zr36, cu64zr36-n500", {"my.yaml": RELEASED_STUDY}),
     Bad("released: no such set", "run my.yaml --set source.name=cu64zr36-n50", "no released set 'cu64zr36-n50'; did you mean 'cu64zr36-n500'?", {"my.yaml": RELEASED_STUDY}),
     Bad("released: no HDF5", "run my.yaml", "my.h5 is not an HDF5 file of released glasses", {"my.yaml": RELEASED_STUDY, "my.h5": "x"}),
     Bad("released: cut short", "run my.yaml", "my.h5 is not an HDF5 file ... truncated file", {"my.yaml": RELEASED_STUDY, "my.h5": WHOLE[:5000]}),
