@@ -12,7 +12,7 @@ import pytest
 
 from vitrine.cli.simulate import _command
 from vitrine.simulate.released_liquids import LIQUIDS, ReleasedLiquids, read_set
-from vitrine.simulate.released_reader import SHIPPED, find_set
+from vitrine.simulate.released_reader import SHEARED, SHIPPED, find_set
 
 SETS = sorted(SHIPPED.glob("*.h5"))
 
@@ -35,6 +35,28 @@ def test_a_set_is_described_and_its_command_is_one(path: Path) -> None:
 
 def test_sets_of_planes_and_maps_take_at_most_25_megabytes() -> None:
     assert sum(path.stat().st_size for path in SETS if not path.name.startswith("cu64zr36")) < 25e6
+
+
+def test_glasses_of_2000_atoms() -> None:
+    """Every direction has an event; energies are those of glasses quenched with half the time step."""
+    path = find_set("cu64zr36", SHEARED)
+    assert path.stat().st_size < 15e6
+    with h5py.File(path) as file:
+        about = json.loads(file.attrs["about"])
+        assert (about["atoms"], about["quench_rate"], len(about["potential_sha256"])) == (2000, 1e13, 64)
+        assert about["lammps"]
+        specimens = dict(file["specimens"].items())
+        names = [f"cu64zr36-n2000-q1e13-s{seed:04d}" for seed in range(1, len(specimens) + 1)]
+        assert sorted(specimens) == names and len(names) >= 17
+        energies = []
+        for specimen in specimens.values():
+            energies.append(float(specimen["energy"][()].astype(float).mean()))
+            assert len(specimen["directions"]) == 6
+            for event in specimen["directions"].values():
+                assert 0 < event.attrs["event_strain"] < 0.06
+                assert (event["d2min"][()] > 0.1).sum() >= event.attrs["event_atoms"] >= 3
+    assert np.mean(energies) == pytest.approx(-4.424, abs=0.002)  # eV/atom; 20 of 500 atoms: -4.4238
+    assert np.std(energies) < 0.002
 
 
 def test_liquids_and_glasses_of_500_particles_are_at_their_minima() -> None:
