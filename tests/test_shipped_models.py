@@ -12,6 +12,7 @@ import pytest
 
 import vitrine
 from vitrine.cli.main import main
+from vitrine.simulate.released import find_released, read_released
 from vitrine.simulate.released_dislocations import ReleasedDislocations
 from vitrine.simulate.released_liquids import ReleasedLiquids
 from vitrine.study.find_model import shipped_models
@@ -104,3 +105,28 @@ def test_phases_of_configurations(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert glass.sum() == 10
     above = (scores[glass][:, None] > scores[~glass]).mean()
     assert above > 0.6
+
+
+def test_atoms_that_yield_first_in_glasses_that_the_model_never_saw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two specimens that came after those it was trained on, six directions each, as bare positions."""
+    from ase.io import read, write
+    from sklearn.metrics import roc_auc_score
+
+    monkeypatch.chdir(tmp_path)
+    areas = []
+    for number in (16, 17):
+        samples = read_released(find_released("cu64zr36"), specimens=1, first=number).items
+        bare = samples[0].copy()
+        for name in set(bare.arrays) - {"numbers", "positions"}:
+            del bare.arrays[name]
+        write("my.extxyz", bare)
+        words = " ".join(f"--direction={atoms.info['direction']}" for atoms in samples)
+        _predict(f"shear-transformation my.extxyz {words} -o out.extxyz", monkeypatch)
+        found = read("out.extxyz")
+        for atoms in samples:
+            scores = found.arrays[f"probability_{atoms.info['direction'].replace('-', 'minus_')}"]
+            areas.append(roc_auc_score(atoms.arrays["d2min"] > 0.1, scores))
+    assert len(areas) == 12
+    assert np.mean(areas) > 0.75
