@@ -28,6 +28,7 @@ def _run(name: str, folder: Path, store: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_first_study(tmp_path: Path, shared_store: Path) -> None:
     said = _run("first_study.py", tmp_path, shared_store).splitlines()
     out = tmp_path / "runs" / "first-study"

@@ -50,7 +50,7 @@ def _kill_when(command: list[str], store: Path, entries: int) -> int:
     ("study", "workers", "entries"),
     [
         pytest.param("shear-transformation", 0, 3, marks=pytest.mark.slow),
-        ("shear-transformation", 2, 14),
+        pytest.param("shear-transformation", 2, 14, marks=pytest.mark.slow),
         ("branched-composition", 0, 20),
     ],
 )
