@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vitrine.physics.glass import random_start
-from vitrine.physics.lammps import LammpsSession, pair_commands
+from vitrine.physics.lammps import LammpsSession
 from vitrine.physics.observation import setup_commands, write_data
 
 pytestmark = pytest.mark.physical
@@ -21,7 +21,6 @@ def _energies(folder: Path, timestep: float) -> np.ndarray:
     positions, cell, types = random_start(256, [0.64, 0.36], 1)
     data = folder / "start.data"
     write_data(data, positions, cell, types, 2)
-    assert pair_commands("CuZr_mm.eam.fs", ["Cu", "Zr"])
     every = round(0.02 / timestep)
     with LammpsSession(folder) as session:
         session.commands(

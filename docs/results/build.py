@@ -26,8 +26,8 @@ from vitrine.study.spec import preset_text
 HERE = Path(__file__).resolve().parent
 README = HERE.parent.parent / "README.md"
 BEGIN, END = "<!-- results: written by docs/results/build.py -->", "<!-- end of results -->"
-OWN = ("seeds", "settings")
-"""Keys of ``where`` that tell no two numbers of a model apart."""
+OWN = ("seeds", "settings", "subset")
+"""Keys of ``where`` that tell no two numbers of a model apart: a subset is named by its other keys too."""
 KINDS = {
     "quench": "quenches", "shear": "shears", "trajectory": "trajectories", "examples": "sets of examples",
     "features": "features of specimens", "fit": "fits", "landscape": "landscapes", "liquid": "liquids",
@@ -45,14 +45,22 @@ def _rows(run: str) -> tuple[Row, ...]:
     return tuple(Row(**row) for row in _read(run, "metrics")["rows"])
 
 
-def find(run: str, track: str, metric: str, model: str | None = None, **where: Any) -> list[Row]:
-    """Rows of a track and metric, in order, that ``where`` says and nothing else tells apart."""
+def find(
+    run: str,
+    track: str,
+    metric: str,
+    model: str | None = None,
+    across: tuple[str, ...] = (),
+    **where: Any,
+) -> list[Row]:
+    """Rows of a track and metric, in order, that ``where`` and keys ``across`` which they vary tell apart."""
     return [
         row
         for row in _rows(run)
         if (row.track, row.metric) == (track, metric)
         and model in (None, row.model)
-        and {key: value for key, value in row.where.items() if key not in OWN} == where
+        and set(across) <= set(row.where)
+        and {name: v for name, v in row.where.items() if name not in (*OWN, *across)} == where
     ]
 
 
@@ -63,14 +71,15 @@ def _one(run: str, track: str, metric: str, model: str, **where: Any) -> Row:
     return found[0]
 
 
-def said(row: Row | None, decimals: int = 3, signed: bool = False) -> str:
+def said(row: Row | None, decimals: int = 3, signed: bool = False, percent: bool = False) -> str:
     """A value with its interval."""
     if row is None or row.value is None or not math.isfinite(row.value):
         return "–"
-    text = show(row.value, decimals, signed)
+    scale, unit = (100, " %") if percent else (1, "")
+    text = show(scale * row.value, decimals, signed) + unit
     if row.low is None or row.high is None:
         return text
-    return f"{text} [{show(row.low, decimals)}, {show(row.high, decimals)}]"
+    return f"{text} [{show(scale * row.low, decimals)}, {show(scale * row.high, decimals)}]"
 
 
 def value(run: str, track: str, model: str, metric: str, decimals: int = 3, **where: Any) -> str:
@@ -78,19 +87,9 @@ def value(run: str, track: str, model: str, metric: str, decimals: int = 3, **wh
     return said(_one(run, track, metric, model, **where), decimals)
 
 
-def alone(run: str, track: str, model: str, metric: str, decimals: int = 3, **where: Any) -> str:
-    """The value without its interval."""
-    return show(_one(run, track, metric, model, **where).value, decimals)
-
-
 def percent(run: str, track: str, model: str, metric: str, decimals: int = 1, **where: Any) -> str:
     """``57.4 % [54.0, 60.8]``"""
-    row = _one(run, track, metric, model, **where)
-    assert row.value is not None
-    text = f"{show(100 * row.value, decimals)} %"
-    if row.low is None or row.high is None:
-        return text
-    return f"{text} [{show(100 * row.low, decimals)}, {show(100 * row.high, decimals)}]"
+    return said(_one(run, track, metric, model, **where), decimals, percent=True)
 
 
 def published(run: str, track: str, model: str, metric: str, **where: Any) -> str:
@@ -188,13 +187,7 @@ def by(
 
     published: the model whose published numbers stand in a last line.
     """
-    rows = [
-        row
-        for row in _rows(run)
-        if (row.track, row.metric) == (track, metric)
-        and key in row.where
-        and {name: v for name, v in row.where.items() if name not in (*OWN, "subset", key)} == where
-    ]
+    rows = find(run, track, metric, None, (key,), **where)
     values = sorted(_once(row.where[key] for row in rows), key=lambda v: (isinstance(v, str), v))
     names = models or _once(row.model for row in rows)
     lines = [
@@ -217,13 +210,7 @@ def crossed(
     run: str, track: str, model: str, metric: str, down: str, across: str, decimals: int = 2, **where: Any
 ) -> str:
     """One model and metric: values of a key of ``where`` by those of another."""
-    rows = [
-        row
-        for row in _rows(run)
-        if (row.track, row.model, row.metric) == (track, model, metric)
-        and {down, across} <= set(row.where)
-        and {name: v for name, v in row.where.items() if name not in (*OWN, down, across)} == where
-    ]
+    rows = find(run, track, metric, model, (down, across), **where)
     lines, heads = (_once(row.where[key] for row in rows) for key in (down, across))
     return _table(
         [words(down), *(words(head) for head in heads)],
@@ -242,13 +229,7 @@ def crossed(
 
 def listed(run: str, track: str, model: str, metric: str, key: str, decimals: int = 3, **where: Any) -> str:
     """One model and metric: a line for each value of a key of ``where``."""
-    rows = [
-        row
-        for row in _rows(run)
-        if (row.track, row.model, row.metric) == (track, model, metric)
-        and key in row.where
-        and {name: v for name, v in row.where.items() if name not in (*OWN, key)} == where
-    ]
+    rows = find(run, track, metric, model, (key,), **where)
     return _table(
         [model, metric_name(metric)], [[words(row.where[key]), said(row, decimals)] for row in rows]
     )
@@ -302,14 +283,8 @@ def about(run: str) -> str:
     )
 
 
-def hours(run: str) -> str:
-    """Hours of all tasks that a result rests on."""
-    return f"{sum(kind['hours'] for kind in _read(run, 'provenance')['work'].values()):.1f}"
-
-
 HELPERS: tuple[Callable[..., Any], ...] = (
-    value, alone, percent, published, count, table, overview, by, crossed, listed, paper, claims,
-    about, hours,
+    value, percent, published, count, table, overview, by, crossed, listed, paper, claims, about,
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from vitrine.errors import DataError, VitrineError
 
 def print_list() -> None:
     """Studies, scales, and the parts of every stage; those of other packages with the package."""
+    from vitrine.simulate.released_reader import shipped_names
     from vitrine.study import shelf
     from vitrine.study.find_model import shipped_models
     from vitrine.study.spec import SCALES, preset_names, presets_of_others
@@ -23,7 +24,7 @@ def print_list() -> None:
         typer.echo(_line(name, _title(name), package))
     typer.echo("scales\n  " + ", ".join(SCALES))
     typer.echo("models that ship: vitrine predict NAME FILE...\n  " + ", ".join(shipped_models()))
-    typer.echo("sets that ship: source.name\n  " + ", ".join(_sets()))
+    typer.echo("sets that ship: source.name\n  " + ", ".join(shipped_names()))
     for stage in shelf.STAGES:
         if stage == "claim":
             continue
@@ -40,14 +41,6 @@ def print_list() -> None:
         typer.echo("left out")
     for outsider in refused:
         typer.echo(_line(outsider.name, outsider.trouble or "", outsider.package))
-
-
-def _sets() -> list[str]:
-    """Names of the released sets, by their files: reading them would cost more than the rest."""
-    from importlib.resources import files
-
-    found = files("vitrine").joinpath("released").iterdir()
-    return sorted(path.name.removesuffix(".h5") for path in found if path.name.endswith(".h5"))
 
 
 def _line(name: str, words: str, package: str | None) -> str:

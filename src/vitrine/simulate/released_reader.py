@@ -138,12 +138,15 @@ def _read_specimens(file: Any) -> None:
 
 def shipped_names(layout: Layout | None = None) -> list[str]:
     """Names of the sets that ship with the package, of one layout or of all."""
+    paths = sorted(SHIPPED.glob("*.h5"))
+    if layout is None:
+        return [path.stem for path in paths]
     import h5py
 
     names = []
-    for path in sorted(SHIPPED.glob("*.h5")):
+    for path in paths:
         with h5py.File(path, "r") as file:
-            if layout is None or file.attrs["format"] == layout.format:
+            if file.attrs["format"] == layout.format:
                 names.append(path.stem)
     return names
 

@@ -44,8 +44,9 @@ def export_set(source: DislocationDynamics, out: Path, compute: Compute) -> Iter
             f"--out {out}: the trajectories go into an HDF5 file; name it {out.with_suffix('.h5').name}, "
             "the figure comes beside it"
         )
-    layout = DISLOCATIONS if source.compact is None else COMPACT
-    free = source.not_determining if source.compact is None else source.not_determining - {"compact"}
+    layout, free = DISLOCATIONS, source.not_determining
+    if source.compact is not None:
+        layout, free = COMPACT, free - {"compact"}
     check_same_settings(out, source.about(), free, layout)
     there, left_out = _there(out, layout)
     tasks = source.tasks()
@@ -66,7 +67,7 @@ def export_set(source: DislocationDynamics, out: Path, compute: Compute) -> Iter
         raise TaskError(f"none of {len(tasks)} trajectories could be made; nothing is written to {out}")
     if made or failed.items() - left_out.items():
         kept = {name: reason for name, reason in left_out.items() if name not in {m.label for m in made}}
-        _add(out, source, made, kept | failed)
+        _add(out, layout, source, made, kept | failed)
     yield f"wrote {len(made)} trajectories to {out}"
     yield from _pictures(out, first, source.movie, layout)
 
@@ -84,7 +85,11 @@ def _there(out: Path, layout: Layout) -> tuple[set[str], dict[str, str]]:
 
 
 def _add(
-    out: Path, source: DislocationDynamics, made: Sequence[Outcome], left_out: Mapping[str, str]
+    out: Path,
+    layout: Layout,
+    source: DislocationDynamics,
+    made: Sequence[Outcome],
+    left_out: Mapping[str, str],
 ) -> None:
     """Copy trajectories into the file, complete or not at all."""
     import h5py
@@ -102,7 +107,7 @@ def _add(
         else:
             part.unlink(missing_ok=True)
         with h5py.File(part, "a", libver="latest" if source.compact else None) as file:
-            file.attrs["format"] = (DISLOCATIONS if source.compact is None else COMPACT).format
+            file.attrs["format"] = layout.format
             file.attrs["about"] = json.dumps(source.about(), sort_keys=True)
             file.attrs["left_out"] = json.dumps(dict(left_out))
             group = file.require_group("trajectories")
