@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,8 @@ def test_a_file_grows_and_what_is_there_stays(tmp_path: Path) -> None:
     for one, other in zip(grown.items, whole.items, strict=True):
         assert (one.positions == other.positions).all()
         assert (one.arrays["d2min"] == other.arrays["d2min"].astype(np.float32)).all()
+    with h5py.File(path) as file:
+        assert json.loads(file.attrs["about"])["specimens"] == 2
     assert [file.name for file in path.parent.iterdir()] == ["grown.h5"]
 
 

@@ -31,6 +31,8 @@ from vitrine.report import digits, render, render_folder
 from vitrine.report.atoms import prepare, viewer_data
 from vitrine.report.digits import Digits, as_given, show
 from vitrine.report.html import linked
+from vitrine.report.still import draw_atoms
+from vitrine.report.svg import text_of
 from vitrine.report.tables import entry_of, tracks
 from vitrine.study.result import (
     AtomsFigure,
@@ -421,6 +423,17 @@ def test_a_plane_of_particles_without_elements_is_seen_from_above() -> None:
     assert np.array_equal(atoms.rotation, np.eye(3))
     assert len(atoms.edges) == 4
     assert atoms.symbols == ("A", "B") and np.allclose(atoms.sizes, 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 1, 1), (1, 2, 1)])
+def test_the_titles_of_a_still_picture_are_inside_of_it(shape: tuple[int, int, int]) -> None:
+    figure = replace(atoms_figure(), cell=np.diag(shape).tolist())
+    places = np.random.default_rng(0).random((len(figure.positions), 3)) * shape
+    atoms = prepare(replace(figure, positions=places.tolist()))
+    text = text_of(lambda: draw_atoms(atoms), "still")
+    above = re.findall(r"<!-- (?:true|predicted) -->\s*<g[^>]*translate\([\d.]+ ([\d.-]+)\)", text)
+    assert len(above) == 2
+    assert all(9 < float(baseline) < 20 for baseline in above)  # points from the upper edge; letters take 8
 
 
 def test_arrays_that_do_not_belong_together_are_told(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ STUDIES = (
     "chemistry-shift",
     "liquid-glass",
     "prior-strain",
+    "shear-transformation",
 )
 
 

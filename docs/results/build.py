@@ -235,6 +235,51 @@ def listed(run: str, track: str, model: str, metric: str, key: str, decimals: in
     )
 
 
+def along(
+    run: str,
+    track: str,
+    model: str,
+    metrics: Sequence[str],
+    key: str,
+    beside: str,
+    decimals: int = 3,
+    **where: Any,
+) -> str:
+    """One model: values of a key of ``where``, with another that follows from it, by metrics."""
+    found = {metric: find(run, track, metric, model, (key, beside), **where) for metric in metrics}
+    heads = _once((row.where[key], row.where[beside]) for rows in found.values() for row in rows)
+    return _table(
+        [words(key), words(beside), *map(metric_name, metrics)],
+        [
+            [
+                *(words(part) if isinstance(part, str) else as_given(part) for part in head),
+                *(
+                    _cells([r for r in rows if (r.where[key], r.where[beside]) == head], decimals)
+                    for rows in found.values()
+                ),
+            ]
+            for head in heads
+        ],
+    )
+
+
+def grid(run: str, metrics: Sequence[str], decimals: int = 3, **where: Any) -> str:
+    """The best of a search by each metric, with their settings, on the groups held out."""
+    found = {metric: find(run, "search", metric, **where) for metric in metrics}
+    settings = {row.model: row.where["settings"] for rows in found.values() for row in rows}
+    return _table(
+        ["best by", "settings", *map(metric_name, metrics)],
+        [
+            [
+                metric_name(model.rpartition(", best ")[2]),
+                own,
+                *(_cells([row for row in rows if row.model == model], decimals) for rows in found.values()),
+            ]
+            for model, own in settings.items()
+        ],
+    )
+
+
 def paper(study: str, title: str) -> str:
     """A published table of a study, as the study file has it."""
     (found,) = [each for each in yaml.safe_load(preset_text(study))["published"] if each["title"] == title]
@@ -284,7 +329,8 @@ def about(run: str) -> str:
 
 
 HELPERS: tuple[Callable[..., Any], ...] = (
-    value, percent, published, count, table, overview, by, crossed, listed, paper, claims, about,
+    value, percent, published, count, table, overview, by, crossed, listed, along, grid, paper,
+    claims, about,
 )  # fmt: skip
 
 

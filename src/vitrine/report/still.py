@@ -66,7 +66,8 @@ def _draw_scene(axes: Axes, atoms: Atoms, scene: Scene, rasterized: bool) -> Non
     margin = max(0.02 * float((high - low).max()), atoms.spacing / 2)
     axes.set_xlim(low[0] - margin, high[0] + margin)
     axes.set_ylim(low[1] - margin, high[1] + margin)
-    axes.set_aspect("equal")
+    # at the top of its place: else the layout takes room below the title for room above it
+    axes.set_aspect("equal", anchor="N")
     axes.set_axis_off()
     axes.set_title(textwrap.fill(scene.label, 40), loc="center")
 
@@ -85,7 +86,14 @@ def _draw_bar(drawing: Figure, axes: Axes, scene: Scene) -> None:
         Normalize(scene.low, scene.high), LinearSegmentedColormap.from_list("scene", list(scene.stops))
     )
     bar = drawing.colorbar(
-        colours, ax=axes, orientation="horizontal", fraction=0.04, pad=0.02, shrink=0.6, aspect=28
+        colours,
+        ax=axes,
+        orientation="horizontal",
+        panchor=False,
+        fraction=0.04,
+        pad=0.02,
+        shrink=0.6,
+        aspect=28,
     )
     outline: Any = bar.outline
     outline.set_visible(False)

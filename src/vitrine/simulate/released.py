@@ -111,16 +111,17 @@ def write_released(path: Path, samples: Samples) -> None:
             before = left_out_of(file)
     # HDF5 ends the process when a disk is full: let it write to memory
     content = io.BytesIO(path.read_bytes() if there else b"")
-    with h5py.File(content, "r+" if there else "w") as file:
+    with h5py.File(content, "r+" if there else "w", libver="latest") as file:
         if "format" not in file.attrs:
             about = json.dumps(samples.about, sort_keys=True)
             file.attrs.update({"format": FORMAT, "about": about})
             file.create_group("specimens")
         for atoms in samples.items:
             _write_sample(file, atoms, path)
+        settings = settings_of(file) | {"specimens": len(file["specimens"])}
         if any("first_strain" in atoms.arrays for atoms in samples.items):
-            settings = {key: samples.about[key] for key in FOLLOWING if key in samples.about}
-            file.attrs["about"] = json.dumps(settings_of(file) | settings, sort_keys=True)
+            settings |= {key: samples.about[key] for key in FOLLOWING if key in samples.about}
+        file.attrs["about"] = json.dumps(settings, sort_keys=True)
         final = {k: v for k, v in samples.left_out.items() if v.startswith(NO_EVENT)}
         file.attrs["left_out"] = json.dumps(before | final, sort_keys=True)
     replace_file(path, content.getbuffer())
