@@ -111,6 +111,7 @@ class TestMetallicGlass(SourceContract):
         quench_rate=2e15,
         strain_step=2e-3,
         max_strain=0.2,
+        follow_step=2e-3,
         directions=("yz", "-xy"),
     )
     reseeded: ClassVar[Mapping[str, Any]] = {"first_seed": 11}
