@@ -37,12 +37,13 @@ class Standardise(nn.Module):
         self.seen: Tensor
         self.eps = eps
         self.least_share = RECENT
+        self.shared = True
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width) or (n, width, height, width of the image), of the same shape; never bfloat16."""
         x = in_full(x)
         shape = (1, -1, *[1] * (x.dim() - 2))
-        if not self.training or (len(x) < 2 and not together()):
+        if not self.training or (len(x) < 2 and not self._together()):
             mean, variance = self.mean, self.variance
         else:
             mean, variance = self._of_batch(x, shape)
@@ -53,17 +54,20 @@ class Standardise(nn.Module):
         dims = [0, *range(2, x.dim())]
         # squares of small differences from a mean that is known roughly: no difference of large numbers
         rough = x.detach()[:1].mean(dims) if self.seen == 0 else self.mean
-        if together():
+        if self._together():
             rough = _summed(rough.clone()) / torch.distributed.get_world_size()
         apart = x - rough.view(shape)
         count = x.new_tensor([x.numel() / x.shape[1]])
         sums = torch.cat([apart.sum(dims), (apart * apart).sum(dims), count])
-        if together():
+        if self._together():
             sums = _summed(sums)
         first, second = sums[:-1].view(2, -1) / sums[-1]
         mean, variance = rough + first, (second - first * first).clamp_min(0.0)
         self.keep(mean.detach(), variance.detach() * sums[-1] / (sums[-1] - 1).clamp_min(1.0))
         return mean, variance
+
+    def _together(self) -> bool:
+        return self.shared and together()
 
     @torch.no_grad()
     def keep(self, mean: Tensor, variance: Tensor) -> None:
@@ -84,7 +88,7 @@ def settle(network: nn.Module, passes: Iterator[Callable[[], object]]) -> None:
 
     What is kept while weights change lags behind them by many spreads.
 
-    passes: each applies the network to a batch.
+    passes: each applies the network to a batch, whole on every process.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, Standardise)]
     if not layers:
@@ -95,11 +99,14 @@ def settle(network: nn.Module, passes: Iterator[Callable[[], object]]) -> None:
         layer.train()
         layer.seen.zero_()
         layer.least_share = 0.0
+        # the same rows on every process: counted together they would be more than there are
+        layer.shared = False
     with torch.no_grad():
         for apply in passes:
             apply()
     for layer in layers:
         layer.least_share = RECENT
+        layer.shared = True
     network.train(training)
 
 
